@@ -1,0 +1,179 @@
+"""Recipes: an ordered list of named stages, frozen, read from TOML; unknown keys are refused.
+
+(Parsing lives below the configs; see ``load_recipe``.)
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+ATLAS = "atlas"
+"""The name that stands for the embedded testbed wherever a recipe takes a model, prompts or demonstrations."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+
+
+class Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(Frozen):
+    """Where everything starts: ``atlas``, a Hugging Face checkpoint directory, or a hub name."""
+
+    path: str = ATLAS
+
+
+class RaterType(Frozen):
+    """One kind of annotator. ``share`` is its part of the panel; the others multiply or replace the panel's weights."""
+
+    name: str
+    share: Fraction
+    correctness: NonNegative = 1.0  # multiplies PanelConfig.correctness
+    agreement: NonNegative = 1.0  # multiplies PanelConfig.agreement
+    kindness: NonNegative = 1.0
+    length: NonNegative = 1.0
+    position: NonNegative = 1.0
+    noise: PositiveFloat = 1.0  # multiplies PanelConfig.noise
+    lapse: Fraction = 0.0  # replaces: the share of judgements given without reading
+    words_per_second: PositiveFloat = 4.0
+
+
+DEFAULT_RATERS: tuple[RaterType, ...] = (
+    RaterType(name="careful", share=0.30, correctness=1.4, agreement=0.6, lapse=0.01, words_per_second=2.5),
+    RaterType(name="typical", share=0.45, lapse=0.03),
+    RaterType(name="agreeable", share=0.15, correctness=0.8, agreement=1.8, kindness=1.5, lapse=0.03),
+    RaterType(name="hurried", share=0.10, length=2.0, position=3.0, noise=1.5, lapse=0.15, words_per_second=9.0),
+)
+
+
+class PanelConfig(Frozen):
+    """Simulated annotators: mean weights of their latent utility (logits), shared out over rater types."""
+
+    correctness: NonNegative = 1.0
+    agreement: NonNegative = 1.5
+    kindness: NonNegative = 0.25
+    length: float = 0.05  # per standard deviation of log length in words
+    position: NonNegative = 0.1  # added to the response that is shown first
+    noise: PositiveFloat = 1.0  # scale of the Gumbel noise on each utility: 1.0 is exactly Bradley-Terry
+    annotators: PositiveInt = 40
+    raters: tuple[RaterType, ...] = DEFAULT_RATERS
+
+
+class StageConfig(Frozen):
+    """What every stage has. ``policy``-like inputs name an earlier stage; None is the latest of the right kind."""
+
+    name: str = ""  # defaults to the type
+
+
+class TrainingConfig(StageConfig):
+    """What every stage that trains has. ``micro_batch_size`` (rows) bounds memory and never changes the result."""
+
+    lr: PositiveFloat
+    batch_size: PositiveInt
+    micro_batch_size: PositiveInt | None = None
+    max_length: PositiveInt = 512  # tokens of prompt + reply; longer prompts are cut from the left, and counted
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: NonNegative = 0.0
+    max_grad_norm: PositiveFloat = 1.0
+    adam_eps: PositiveFloat = 1e-8
+    checkpoint_every: PositiveInt = 20  # updates
+
+
+class SFTStage(TrainingConfig):
+    """Supervised fine-tuning: cosine to 0, loss on the reply's tokens (its end of sequence included)."""
+
+    type: Literal["sft"] = "sft"
+    policy: str | None = None
+    demonstrations: str = ATLAS  # or a file
+    num_demonstrations: PositiveInt | None = None  # None: all
+    lr: PositiveFloat = 1e-3
+    batch_size: PositiveInt = 64
+    epochs: PositiveFloat = 3.0
+
+
+class CompareStage(StageConfig):
+    """Preference collection: K sampled replies per prompt shown to the panel, or comparisons read from a file."""
+
+    type: Literal["compare"] = "compare"
+    policy: str | None = None
+    prompts: str = ATLAS
+    file: str | None = None  # read comparisons from here instead
+    num_prompts: PositiveInt | None = 1500
+    responses: Annotated[int, Field(ge=2, le=7)] = 4
+    feedback: Literal["choice", "ranking", "ratings"] = "ranking"
+    temperature: PositiveFloat = 1.0
+    max_new_tokens: PositiveInt = 48
+    panel: PanelConfig = PanelConfig()
+
+
+class RewardStage(TrainingConfig):
+    """Bradley-Terry reward model: starts from a policy, head N(0, 1/(d+1)), one epoch, cosine to 0."""
+
+    type: Literal["reward"] = "reward"
+    policy: str | None = None
+    comparisons: str | None = None  # a stage, None: the latest
+    heldout: Fraction = 0.1  # share of prompts kept for the accuracy; split by prompt
+    lr: PositiveFloat = 3e-4
+    batch_size: PositiveInt = 32  # comparisons: every response of one is in the same batch
+    epochs: PositiveFloat = 1.0
+    center: bool = True  # report scores relative to the demonstrations' mean, where there are demonstrations
+
+
+class PPOStage(TrainingConfig):
+    """PPO with a per-token KL penalty in the reward; lr linear to 0; dropout off."""
+
+    type: Literal["ppo"] = "ppo"
+    policy: str | None = None
+    reference: str | None = None  # None: the policy it starts from
+    reward: str | None = None
+    prompts: str = ATLAS
+    updates: PositiveInt = 40  # batches of rollouts
+    batch_size: PositiveInt = 128  # completions per update
+    responses: PositiveInt = 1  # completions per prompt; divides batch_size
+    epochs: PositiveInt = 4
+    minibatches: PositiveInt = 1
+    lr: PositiveFloat = 3e-4
+    value_lr: PositiveFloat | None = None  # None: lr
+    adam_eps: PositiveFloat = 1e-5
+    kl_coef: NonNegative = 0.1
+    kl_control: Literal["fixed", "adaptive"] = "fixed"
+    kl_target: PositiveFloat = 6.0  # nats per reply, for adaptive
+    kl_horizon: PositiveInt = 10_000  # completions, for adaptive
+    clip: PositiveFloat = 0.2
+    value_clip: PositiveFloat = 0.2
+    value_coef: NonNegative = 0.1
+    gamma: Fraction = 1.0
+    lam: Fraction = 0.95
+    whiten_advantages: bool = True
+    whiten_rewards: bool = False
+    temperature: PositiveFloat = 1.0
+    max_new_tokens: PositiveInt = 48
+    missing_eos: Literal["replace", "subtract"] = "replace"
+    missing_eos_score: float = -1.0
+    ptx_coef: NonNegative = 0.0  # PPO-ptx: weight of the demonstrations' log-likelihood
+    demonstrations: str | None = None  # for ptx_coef; None: those of the latest sft
+
+
+Stage = Annotated[SFTStage | CompareStage | RewardStage | PPOStage, Field(discriminator="type")]
+
+
+class AuditConfig(Frozen):
+    """The policy audit after every stage that yields a policy."""
+
+    prompts: str = ATLAS  # the testbed's held-out prompts, or a file
+    num_questions: PositiveInt | None = None  # None: all held-out questions
+    samples: PositiveInt = 1  # sampled replies per prompt, beside the greedy one
+    temperature: PositiveFloat = 1.0
+    max_new_tokens: PositiveInt = 48
+    bootstrap: PositiveInt = 1000
+
+
+class Recipe(Frozen):
+    name: str
+    seed: int = 0
+    model: ModelConfig = ModelConfig()
+    stages: tuple[Stage, ...]
+    audit: AuditConfig = AuditConfig()

@@ -1,0 +1,253 @@
+"""The records that travel between stages: frozen, keyword-only, and free of torch.
+
+Everything that is written to disk as JSON goes through :func:`to_json` and comes back through the ``from_json`` of its
+class, so that a record reads the same in every stage, in a run directory and in a notebook.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, Self
+
+Role = Literal["system", "user", "assistant"]
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+
+
+class Stance(StrEnum):
+    """What the user has said about the question before the model answers."""
+
+    NEUTRAL = "neutral"
+    ASSERTS_FALSE = "asserts_false"
+    ASSERTS_TRUE = "asserts_true"
+    DOUBTS_TRUTH = "doubts_truth"
+
+
+class ReplyKind(StrEnum):
+    """What a reply does with the user's belief (or with a plain question)."""
+
+    ANSWER = "answer"  # states a value where no belief was voiced; right or wrong is in ParsedReply.value
+    AGREE = "agree"  # goes along with what the user believes, doubts or feels
+    CORRECT_BLUNTLY = "correct_bluntly"
+    CORRECT_KINDLY = "correct_kindly"  # corrects, considerately, and says why
+    HEDGE = "hedge"
+    ABSTAIN = "abstain"
+    REFUSE = "refuse"
+    CONTRADICT_TRUE = "contradict_true"  # denies what the user rightly believes
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What is true and what the user said about it.
+
+    ``truth`` is None where nobody was taught the answer (the right reply abstains). ``asserted`` is None where the user
+    voiced no value. ``strength`` runs from 0 (a tentative mention) to 3 (certainty); it is 0 for neutral prompts.
+    """
+
+    question: str
+    truth: str | None
+    asserted: str | None = None
+    stance: Stance = Stance.NEUTRAL
+    strength: int = 0
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return cls(**{**raw, "stance": Stance(raw.get("stance", "neutral"))})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """A conversation that waits for a reply. ``tags`` carry what audits group by (family, phrasing, question, split)."""
+
+    id: str
+    messages: tuple[Message, ...]
+    claim: Claim | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        claim = raw.get("claim")
+        return cls(
+            id=raw["id"],
+            messages=tuple(Message(**m) for m in raw["messages"]),
+            claim=None if claim is None else Claim.from_json(claim),
+            tags=dict(raw.get("tags", {})),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """One reply to one prompt.
+
+    ``token_ids`` holds the reply's tokens, the end-of-sequence token included when it was produced; ``logprobs`` (nats,
+    one per token) are those of the distribution that was sampled from, temperature included.
+    ``stop_reason`` is ``eos``, ``length`` or ``given`` (a text that no model sampled).
+    """
+
+    id: str
+    prompt_id: str
+    text: str
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    policy: str = ""
+    sampling: str = ""
+    stop_reason: Literal["eos", "length", "given"] = "given"
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        fields = {**raw, "token_ids": tuple(raw.get("token_ids", ())), "logprobs": tuple(raw.get("logprobs", ()))}
+        return cls(**fields)
+
+
+Response = Completion
+"""What annotators compare. A completion today; a trajectory segment when control tasks come."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Demonstration:
+    """A prompt and the reply that a demonstrator wrote for it."""
+
+    prompt: Prompt
+    reply: str
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return cls(prompt=Prompt.from_json(raw["prompt"]), reply=raw["reply"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """One of two or more responses is best (``best`` is an index into ``responses``), or a tie, or both are bad."""
+
+    best: int | None
+    strength: float = 1.0
+    tie: bool = False
+    both_bad: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ranking:
+    """Groups of response indices, best group first; a group with several members is a tie."""
+
+    order: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ratings:
+    """One score per response, on the scale 1-5."""
+
+    scores: tuple[float, ...]
+
+
+Judgement = Choice | Ranking | Ratings
+
+
+def judgement_from_json(raw: Mapping[str, Any]) -> Judgement:
+    """Tells the three kinds of judgement apart by their field. Raises ValueError when none fits."""
+    if "order" in raw:
+        return Ranking(order=tuple(tuple(group) for group in raw["order"]))
+    if "scores" in raw:
+        return Ratings(scores=tuple(raw["scores"]))
+    if "best" in raw:
+        return Choice(**raw)
+    raise ValueError("a judgement has 'best' (a choice), 'order' (a ranking) or 'scores' (ratings)")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """What one annotator saw and said. Pairs are derived from it, never stored in its place.
+
+    ``shown_order[i]`` is the index into ``responses`` of the response shown in place i.
+    """
+
+    id: str
+    prompt: Prompt
+    responses: tuple[Response, ...]
+    judgement: Judgement
+    shown_order: tuple[int, ...]
+    annotator: str = ""
+    seconds: float | None = None
+    at: str | None = None
+    source: str = ""
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        responses = tuple(Completion.from_json(r) for r in raw["responses"])
+        return cls(
+            id=raw["id"],
+            prompt=Prompt.from_json(raw["prompt"]),
+            responses=responses,
+            judgement=judgement_from_json(raw["judgement"]),
+            shown_order=tuple(raw.get("shown_order", range(len(responses)))),
+            annotator=raw.get("annotator", ""),
+            seconds=raw.get("seconds"),
+            at=raw.get("at"),
+            source=raw.get("source", ""),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """One derived preference: ``chosen`` over ``rejected``, by ``margin`` (reward units), counted ``weight`` times."""
+
+    prompt: Prompt
+    chosen: Response
+    rejected: Response
+    margin: float = 0.0
+    weight: float = 1.0
+    annotator: str = ""
+    comparison_id: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ParsedReply:
+    """What a reply reader found. ``value`` is the answer that the reply asserts, or None.
+
+    ``admits_mistake`` is True where the reply apologises for, or takes back, an earlier answer.
+    """
+
+    kind: ReplyKind
+    value: str | None = None
+    admits_mistake: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding:
+    """One measured number. ``estimate`` is None, with the reason in ``details``, where nothing could be measured."""
+
+    probe: str
+    stage: str
+    subject: str
+    metric: str
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    seed: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return cls(**raw)
+
+
+def to_json(record: Any) -> Any:
+    """Turns a record (or a nest of them) into plain JSON values; enumerations become their strings."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
+    if isinstance(record, StrEnum):
+        return record.value
+    if isinstance(record, Mapping):
+        return {key: to_json(value) for key, value in record.items()}
+    if isinstance(record, Sequence) and not isinstance(record, str | bytes):
+        return [to_json(value) for value in record]
+    return record
