@@ -1,0 +1,120 @@
+"""What a training loop owns and can save: models, optimisers, the step and a few scalars, as one object.
+
+Nothing else is needed to go on bit for bit: data order and sampling at step t are functions of (seed, labels, t), see
+:mod:`candor.ops.randomness`, and learning rates are functions of t.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from candor.errors import InputError
+from candor.records import Completion, Prompt
+
+STATE_FILE = "state.pt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOut:
+    """One update: ``step`` updates are done, this one included."""
+
+    step: int
+    metrics: dict[str, float]
+    prompts: tuple[Prompt, ...] = ()
+    completions: tuple[Completion, ...] = ()
+
+
+@dataclass
+class TrainState:
+    """Models and optimisers by name, and how far training has come."""
+
+    models: dict[str, nn.Module]
+    optimizers: dict[str, torch.optim.Optimizer]
+    step: int = 0
+    scalars: dict[str, float] = field(default_factory=dict)
+
+    def save(self, directory: Path) -> None:
+        """Replaces the saved state in ``directory`` in one step: killed at any moment, the old or the new one is whole.
+
+        Everything is in one file, written beside its place, flushed to the disk and renamed.
+        """
+        directory.mkdir(parents=True, exist_ok=True)
+        payload = {
+            "models": {name: model.state_dict() for name, model in self.models.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "step": self.step,
+            "scalars": dict(self.scalars),
+        }
+        unfinished = directory / f".{STATE_FILE}.unfinished"
+        with unfinished.open("wb") as file:
+            torch.save(payload, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(directory / STATE_FILE)
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)  # the rename itself must outlive a power cut
+        finally:
+            os.close(handle)
+
+    def restore(self, directory: Path) -> bool:
+        """Loads what :meth:`save` wrote into the models and optimisers held; False where nothing complete is there.
+
+        Raises InputError where the file is damaged or belongs to other models.
+        """
+        path = directory / STATE_FILE
+        if not path.is_file():
+            return False
+        fix = "delete it to train this stage from its start"
+        try:
+            payload = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise InputError(f"saved training state is unreadable: {error}", where=str(path), fix=fix) from error
+        if set(payload["models"]) != set(self.models) or set(payload["optimizers"]) != set(self.optimizers):
+            raise InputError("saved training state holds other models than this stage trains", where=str(path), fix=fix)
+        try:
+            for name, model in self.models.items():
+                model.load_state_dict(payload["models"][name])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(payload["optimizers"][name])
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"saved training state does not fit: {reason}", where=str(path), fix=fix) from error
+        self.step = int(payload["step"])
+        self.scalars.clear()
+        self.scalars.update(payload["scalars"])
+        return True
+
+
+def adamw(
+    modules: Iterable[nn.Module], *, lr: float, weight_decay: float = 0.0, eps: float = 1e-8
+) -> torch.optim.AdamW:
+    """AdamW over all trainable parameters, a shared one once; norms and biases (1-D) are never decayed."""
+    unique = {id(p): p for module in modules for p in module.parameters() if p.requires_grad}
+    matrices = [p for p in unique.values() if p.ndim >= 2]
+    vectors = [p for p in unique.values() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=lr, eps=eps, betas=(0.9, 0.999), fused=True)
+
+
+def apply_update(optimizer: torch.optim.Optimizer, *, lr: float, max_grad_norm: float) -> float:
+    """Clips the accumulated gradients, takes one step at ``lr``, clears them; returns their norm before clipping.
+
+    The norm is taken over all of the optimiser's parameters together. Raises FloatingPointError, before anything is
+    changed, where it is not finite.
+    """
+    parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
+    norm = float(nn.utils.clip_grad_norm_(parameters, max_grad_norm))
+    if norm != norm or norm == float("inf"):
+        raise FloatingPointError(f"the gradient's norm is {norm}: lower the learning rate")
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
