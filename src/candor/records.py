@@ -66,7 +66,7 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
-    """A conversation that waits for a reply. ``tags`` carry what audits group by (family, phrasing, question, split)."""
+    """A conversation that awaits a reply. ``tags`` carry what audits group by (family, phrasing, question, split)."""
 
     id: str
     messages: tuple[Message, ...]
