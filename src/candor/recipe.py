@@ -1,7 +1,4 @@
-"""Recipes: an ordered list of named stages, frozen, read from TOML; unknown keys are refused.
-
-(Parsing lives below the configs; see ``load_recipe``.)
-"""
+"""Recipes: an ordered list of named stages, frozen; unknown keys are refused. Reading them: ``candor.recipe_io``."""
 
 from __future__ import annotations
 
@@ -100,7 +97,7 @@ class CompareStage(StageConfig):
     type: Literal["compare"] = "compare"
     policy: str | None = None
     prompts: str = ATLAS
-    file: str | None = None  # read comparisons from here instead
+    file: str | None = None  # read comparisons from here instead, all of them; what follows is then unused
     num_prompts: PositiveInt | None = 1500
     responses: Annotated[int, Field(ge=2, le=7)] = 4
     feedback: Literal["choice", "ranking", "ratings"] = "ranking"
@@ -120,6 +117,7 @@ class RewardStage(TrainingConfig):
     batch_size: PositiveInt = 32  # comparisons: every response of one is in the same batch
     epochs: PositiveFloat = 1.0
     center: bool = True  # report scores relative to the demonstrations' mean, where there are demonstrations
+    demonstrations: str | None = None  # for center; None: those of the latest sft
 
 
 class PPOStage(TrainingConfig):
