@@ -166,7 +166,8 @@ def judgement_from_json(raw: Mapping[str, Any]) -> Judgement:
 class Comparison:
     """What one annotator saw and said. Pairs are derived from it, never stored in its place.
 
-    ``shown_order[i]`` is the index into ``responses`` of the response shown in place i.
+    ``shown_order[i]`` is the index into ``responses`` of the response shown in place i; it is empty where nobody
+    recorded the order.
     """
 
     id: str
@@ -187,7 +188,7 @@ class Comparison:
             prompt=Prompt.from_json(raw["prompt"]),
             responses=responses,
             judgement=judgement_from_json(raw["judgement"]),
-            shown_order=tuple(raw.get("shown_order", range(len(responses)))),
+            shown_order=tuple(raw.get("shown_order", ())),
             annotator=raw.get("annotator", ""),
             seconds=raw.get("seconds"),
             at=raw.get("at"),
