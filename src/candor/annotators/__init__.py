@@ -1,0 +1,1 @@
+"""Who gives feedback: a simulated panel today; people and AI judges answer the same protocol."""
