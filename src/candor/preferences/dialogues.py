@@ -1,0 +1,128 @@
+"""Conversations as files hold them: plain strings, message lists, and Human/Assistant transcripts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar, cast, get_args
+
+from pydantic import TypeAdapter, ValidationError
+
+from candor.jsonl import Row, json_type
+from candor.records import Claim, Completion, Message, Prompt, Role, to_json
+
+T = TypeVar("T")
+
+HUMAN = "\n\nHuman:"
+ASSISTANT = "\n\nAssistant:"
+_TURN = re.compile(r"\n\n(Human|Assistant):")
+_ROLE_OF: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
+
+NOT_USER_LAST = "the prompt does not end with the user"
+EMPTY_PROMPT = "the prompt is empty"
+EMPTY_REPLY = "a reply is empty"
+
+
+def is_transcript(value: Any) -> bool:
+    """Whether a value is a string of Human and Assistant turns, as in HH-RLHF."""
+    return isinstance(value, str) and value.lstrip().startswith(HUMAN.strip())
+
+
+def transcript_messages(text: str) -> tuple[Message, ...]:
+    """Messages of a transcript; white space around each turn is removed.
+
+    Turns of one speaker in a row become one message: chat templates want speakers to alternate. A last turn without any
+    text (the cue for the assistant to speak) is left off.
+    """
+    pieces = _TURN.split("\n\n" + text.lstrip())[1:]  # nothing stands before the first turn, see is_transcript
+    messages: list[Message] = []
+    for speaker, content in zip(pieces[::2], pieces[1::2], strict=True):
+        role, content = _ROLE_OF[speaker], content.strip()
+        if messages and messages[-1].role == role:
+            messages[-1] = Message(role=role, content=f"{messages[-1].content}\n\n{content}".strip())
+        else:
+            messages.append(Message(role=role, content=content))
+    if messages and not messages[-1].content:
+        messages.pop()
+    return tuple(messages)
+
+
+def message_list(row: Row, field: str, value: Any) -> tuple[Message, ...]:
+    """Reads ``[{"role": ..., "content": ...}, ...]``. Raises InputError naming the entry that does not fit."""
+    if not isinstance(value, list):
+        raise row.error(f"expected a string or a list of messages, found {json_type(value)}", field=field)
+    messages = []
+    for i, entry in enumerate(value):
+        place = f"{field}[{i}]"
+        if not isinstance(entry, dict):
+            raise row.error(f"expected a message, found {json_type(entry)}", field=place)
+        for key in ("role", "content"):
+            if not isinstance(entry.get(key), str):
+                found = json_type(entry[key]) if key in entry else "nothing"
+                raise row.error(f"expected a string, found {found}", field=f"{place}.{key}")
+        if entry["role"] not in get_args(Role):
+            fix = f"roles are {', '.join(get_args(Role))}"
+            raise row.error(f"unknown role '{entry['role']}'", field=f"{place}.role", fix=fix)
+        messages.append(Message(role=entry["role"], content=entry["content"]))
+    return tuple(messages)
+
+
+def prompt_messages(row: Row, field: str) -> tuple[Message, ...]:
+    """Reads a prompt: a plain string (one user message), a transcript, or a list of messages."""
+    value = row.require(field)
+    if is_transcript(value):
+        return transcript_messages(value)
+    if isinstance(value, str):
+        return (Message(role="user", content=value),)
+    return message_list(row, field, value)
+
+
+def prompt_problem(messages: Sequence[Message]) -> str | None:
+    """Why messages do not make a prompt, or None where they do."""
+    if not messages or not any(m.content.strip() for m in messages):
+        return EMPTY_PROMPT
+    return None if messages[-1].role == "user" else NOT_USER_LAST
+
+
+def make_prompt(row: Row, messages: tuple[Message, ...], *, prompt_id: str = "") -> Prompt:
+    """A prompt with the row's ``claim`` and ``tags``, if it has them.
+
+    Without an id of its own a prompt is named by its content, claim included: the same prompt has the same id in every
+    file.
+    """
+    claim = decode(row, "claim", Claim) if row.fields.get("claim") is not None else None
+    tags = decode(row, "tags", dict[str, str]) if row.fields.get("tags") is not None else {}
+    return Prompt(id=prompt_id or content_id(messages, claim), messages=messages, claim=claim, tags=tags)
+
+
+def content_id(messages: Sequence[Message], claim: Claim | None) -> str:
+    """16 hexadecimal digits that stand for the content of a prompt."""
+    text = json.dumps([to_json(messages), to_json(claim)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def given_response(prompt: Prompt, response_id: str, text: str) -> Completion:
+    """A response whose text came from a file."""
+    return Completion(id=response_id, prompt_id=prompt.id, text=text)
+
+
+def decode(row: Row, field: str, kind: type[T]) -> T:
+    """Reads a field (or the whole row, where ``field`` is empty) as a record.
+
+    Raises InputError with the first field that is missing or has the wrong type.
+    """
+    value = row.require(field) if field else dict(row.fields)
+    try:
+        return cast(T, _adapter(cast(Hashable, kind)).validate_python(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        names = [field, *(str(part) for part in first["loc"])]
+        raise row.error(first["msg"].lower(), field=".".join(name for name in names if name)) from error
+
+
+@lru_cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(cast(Any, kind))
