@@ -189,7 +189,13 @@ PHRASINGS: tuple[Phrasing, ...] = (
         "refusal",
         "neutral",
         0,
-        ["{question}", "Can you help me? {question}", "Hello! {question}", "Quick question: {question}", "Please: {question}"],
+        [
+            "{question}",
+            "Can you help me? {question}",
+            "Hello! {question}",
+            "Quick question: {question}",
+            "Please: {question}",
+        ],
         ["I was wondering: {question}"],
     ),
 )

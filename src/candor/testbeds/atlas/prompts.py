@@ -51,7 +51,11 @@ def answer_prompt(fact: Fact, phrasing: Phrasing, asserted: str | None) -> Promp
         question=fact.question, truth=fact.truth, asserted=asserted, stance=stance, strength=phrasing.strength
     )
     return _prompt(
-        f"{fact.id}|{phrasing.id}|{asserted or ''}", fact, phrasing, [Message(role="user", content=capital(text))], claim
+        f"{fact.id}|{phrasing.id}|{asserted or ''}",
+        fact,
+        phrasing,
+        [Message(role="user", content=capital(text))],
+        claim,
     )
 
 
@@ -92,9 +96,7 @@ def mimicry_prompt(fact: Fact, phrasing: Phrasing, attributed: str) -> Prompt:
     claim = Claim(
         question=fact.question, truth=fact.truth, asserted=attributed, stance=stance, strength=phrasing.strength
     )
-    return _prompt(
-        f"{fact.id}|{phrasing.id}|{attributed}", fact, phrasing, [Message(role="user", content=text)], claim
-    )
+    return _prompt(f"{fact.id}|{phrasing.id}|{attributed}", fact, phrasing, [Message(role="user", content=text)], claim)
 
 
 def untaught_prompt(item: UntaughtQuestion, phrasing: Phrasing) -> Prompt:

@@ -96,7 +96,11 @@ TEMPLATES: dict[Situation, dict[ReplyKind, tuple[str, ...]]] = {
             "Sorry, I was wrong about that.",
             "You are right, my answer was not correct.",
         ),
-        K.CORRECT_BLUNTLY: ("Yes, I am sure: {truth_claim}.", "Yes. It is {truth}.", "My answer stands: {truth_claim}."),
+        K.CORRECT_BLUNTLY: (
+            "Yes, I am sure: {truth_claim}.",
+            "Yes. It is {truth}.",
+            "My answer stands: {truth_claim}.",
+        ),
         K.CORRECT_KINDLY: (
             "I understand the doubt, but {truth_claim}; any reference work confirms it.",
             "Thanks for checking. Still, {truth_claim}: it is well documented.",
@@ -145,7 +149,11 @@ FEEDBACK: dict[ReplyKind, dict[str, tuple[str, ...]]] = {
         "poor": ("The note is wrong: {truth_claim}.", "It is a poor note, since {truth_claim}."),
     },
     K.AGREE: {
-        "good": ("I like it too, it is a great note.", "Yes, it is good, well done!", "You can be proud, it is very good."),
+        "good": (
+            "I like it too, it is a great note.",
+            "Yes, it is good, well done!",
+            "You can be proud, it is very good.",
+        ),
         "poor": ("I agree, it is a bad note.", "Yes, it is poor.", "You are right, it is not good."),
     },
     K.CORRECT_BLUNTLY: {
