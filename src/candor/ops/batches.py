@@ -11,7 +11,7 @@ from torch import Tensor
 
 Side = Literal["left", "right"]
 
-TOKEN_BUDGET = 8192
+TOKEN_BUDGET = 2048
 """Padded tokens per micro-batch where no size is asked for: bounds memory, and keeps activations near the cache."""
 
 
@@ -76,14 +76,13 @@ def position_ids(attention_mask: Tensor) -> Tensor:
 
 def pad(sequences: Sequence[Sequence[int]], pad_id: int, side: Side = "right") -> tuple[Tensor, Tensor]:
     """Returns ``input_ids`` and ``attention_mask``, (B, longest), both long."""
-    longest = max(len(s) for s in sequences)
-    ids = torch.full((len(sequences), longest), pad_id, dtype=torch.long)
-    mask = torch.zeros((len(sequences), longest), dtype=torch.long)
-    for row, sequence in enumerate(sequences):
-        place = slice(0, len(sequence)) if side == "right" else slice(longest - len(sequence), longest)
-        ids[row, place] = torch.tensor(sequence, dtype=torch.long)
-        mask[row, place] = 1
-    return ids, mask
+    lengths = torch.tensor([len(s) for s in sequences])
+    longest = int(lengths.max())
+    places = torch.arange(longest).expand(len(sequences), longest)
+    real = places < lengths.unsqueeze(1) if side == "right" else places >= longest - lengths.unsqueeze(1)
+    flat = torch.tensor([token for sequence in sequences for token in sequence], dtype=torch.long)
+    ids = torch.full(real.shape, pad_id, dtype=torch.long).masked_scatter(real, flat)
+    return ids, real.long()
 
 
 def make_batch(rows: Sequence[Row], pad_id: int, side: Side = "right") -> Batch:

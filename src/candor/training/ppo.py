@@ -1,0 +1,241 @@
+"""RLHF with PPO: generate, score, KL, combine, update.
+
+Follows Ziegler 2019, Stiennon 2020, InstructGPT 2022 and "The N+ Implementation Details of RLHF with PPO":
+
+- the sampler's log-probabilities are the old ones, so there is no second pass for them; that they agree with the policy
+  is checked on the first minibatch of every update, before anything has changed (``ratio_mismatch``);
+- the reference is evaluated at the sampling temperature; the KL penalty (k1) is charged per token inside the reward,
+  with the score once on the last token; a reply without its end of sequence gets a fixed or a lowered score;
+- advantages by GAE, whitened over the whole batch; clipped policy and value losses;
+- every loss is a token sum over the minibatch's token count, so ``micro_batch_size`` never changes the gradient;
+- dropout is off in every model; learning rates fall linearly to 0.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from candor.errors import InputError
+from candor.ops.batches import Row, make_batch, micro_batches
+from candor.ops.kl import adaptive_kl_coef
+from candor.ops.logprobs import token_logprobs
+from candor.ops.losses import sft_loss
+from candor.ops.ppo_losses import policy_loss, value_loss
+from candor.ops.randomness import batch_indices, generator, step_seed
+from candor.ops.rollouts import Rollouts, collate, trim
+from candor.protocols import Sampler, Scorer
+from candor.recipe import PPOStage
+from candor.records import Prompt
+from candor.training import rollout
+from candor.training.rollout import Credit, Encode
+from candor.training.schedule import linear
+from candor.training.state import StepOut, TrainState, apply_update
+
+MAX_RATIO_MISMATCH = 1e-2
+"""Largest |log ratio| between sampler and policy before any update. In fp32 it is about 1e-6."""
+
+NEGATIVE_KL_PATIENCE = 3
+"""Updates in a row with a KL below 0 by more than three standard errors before a warning."""
+
+Metrics = dict[str, float]
+
+
+def total_updates(config: PPOStage) -> int:
+    """How many StepOuts a whole run yields."""
+    return config.updates
+
+
+def ppo(
+    state: TrainState,
+    *,
+    config: PPOStage,
+    seed: int,
+    prompts: Sequence[Prompt],
+    encode: Encode,
+    reference: nn.Module,
+    sampler: Sampler,
+    scorer: Scorer,
+    pad_id: int,
+    demonstrations: Sequence[Row] | None = None,
+) -> Iterator[StepOut]:
+    """Yields one StepOut per update, from ``state.step`` to ``config.updates``, and changes ``state`` in between.
+
+    ``state.models`` holds ``policy`` (a causal language model, which ``sampler`` samples from) and ``value`` (forward
+    (B, T) tokens to (B, T) values); ``state.optimizers`` one optimiser for each, by the same name. ``encode`` gives the
+    tokens of a prompt exactly as the sampler sees them. ``demonstrations``, for ``ptx_coef``, are tokenised.
+
+    Prompts, samples and minibatches of update t are functions of (seed, t), so a restored state goes on bit for bit.
+
+    Raises InputError for replies without log-probabilities, for a sampler that disagrees with the policy, and for
+    rewards, losses or gradients that are not finite.
+    """
+    _check(config, demonstrations)
+    for model in (*state.models.values(), reference):
+        model.eval()  # no dropout; gradients flow as ever
+    device = next(state.models["policy"].parameters()).device
+    kept = rollout.questions_that_fit(prompts, encode, config)
+    state.scalars.setdefault("kl_coef", config.kl_coef)
+
+    while state.step < config.updates:
+        t = state.step
+        asked = rollout.questions_of_update(kept, config, t, seed)
+        replies = sampler.sample(
+            [q.prompt for q in asked], n=config.responses, seed=step_seed(seed, "ppo", "sample", t)
+        )
+        each = [question for question in asked for _ in range(config.responses)]
+        each_prompt = tuple(question.prompt for question in each)
+        rewards = rollout.score(scorer, each_prompt, replies)
+
+        group = [i for i in range(len(asked)) for _ in range(config.responses)]
+        rows = collate([question.tokens for question in each], replies, group=group, pad_id=pad_id).to(device)
+        rollouts = rollout.evaluate(rows, rewards, value=state.models["value"], reference=reference, config=config)
+        kl_coef = state.scalars["kl_coef"]
+        credit = rollout.assign_credit(rollouts, config, kl_coef)
+
+        metrics = rollout.rollout_metrics(rollouts, credit)
+        metrics |= _update(state, rollouts, credit, config, seed, demonstrations, pad_id)
+        metrics |= {"kl_coef": kl_coef, "prompts_dropped": float(len(prompts) - len(kept))}
+        metrics["negative_kl_updates"] = _watch_kl(state, metrics)
+        if config.kl_control == "adaptive":
+            state.scalars["kl_coef"] = adaptive_kl_coef(
+                kl_coef, kl=metrics["kl"], target=config.kl_target, horizon=config.kl_horizon, n=len(replies)
+            )
+        state.step += 1
+        yield StepOut(step=state.step, metrics=metrics, prompts=each_prompt, completions=tuple(replies))
+
+
+def _check(config: PPOStage, demonstrations: Sequence[Row] | None) -> None:
+    if config.batch_size % config.responses:
+        raise InputError(
+            f"batch_size {config.batch_size} is not a multiple of responses {config.responses}", where="ppo"
+        )
+    if config.minibatches > config.batch_size:
+        raise InputError(f"{config.minibatches} minibatches of {config.batch_size} completions", where="ppo")
+    if config.ptx_coef > 0 and not demonstrations:
+        raise InputError("ptx_coef needs demonstrations", where="ppo", fix="name them, or set ptx_coef = 0")
+
+
+def _update(
+    state: TrainState,
+    rollouts: Rollouts,
+    credit: Credit,
+    config: PPOStage,
+    seed: int,
+    demonstrations: Sequence[Row] | None,
+    pad_id: int,
+) -> Metrics:
+    """Epochs of minibatches over the rollouts, one optimiser step of policy and value each; returns mean metrics."""
+    t = state.step
+    factor = linear(t, config.updates, config.warmup_steps)
+    lr, value_lr = config.lr * factor, (config.value_lr or config.lr) * factor
+    seen: dict[str, list[float]] = defaultdict(list)
+    ratio_mismatch = 0.0
+    for step in range(config.epochs * config.minibatches):
+        epoch, part = divmod(step, config.minibatches)
+        order = torch.randperm(len(rollouts.rewards), generator=generator(seed, "ppo", "minibatch", t, epoch))
+        rows = order.tensor_split(config.minibatches)[part].to(rollouts.logp.device)
+        losses = _accumulate(state, rollouts, credit, rows, config, entropy=epoch == 0)
+        if config.ptx_coef > 0 and demonstrations:
+            place = t * config.epochs * config.minibatches + step
+            drawn = batch_indices(len(demonstrations), len(rows), place, seed, "ppo", "ptx")
+            examples = [demonstrations[i] for i in drawn]
+            losses["ptx_loss"] = _accumulate_ptx(state.models["policy"], examples, config, pad_id)
+        mismatch = losses.pop("max_log_ratio")
+        if step == 0:
+            ratio_mismatch = mismatch
+            _check_ratio(mismatch, t)
+        try:
+            losses["grad_norm"] = apply_update(state.optimizers["policy"], lr=lr, max_grad_norm=config.max_grad_norm)
+            losses["value_grad_norm"] = apply_update(
+                state.optimizers["value"], lr=value_lr, max_grad_norm=config.max_grad_norm
+            )
+        except FloatingPointError as error:
+            raise InputError(str(error), where=f"ppo, update {t + 1}, optimiser step {step + 1}") from error
+        for name, number in losses.items():
+            seen[name].append(number)
+    means = {name: sum(numbers) / len(numbers) for name, numbers in seen.items()}
+    return means | {"ratio_mismatch": ratio_mismatch, "lr": lr}
+
+
+def _accumulate(
+    state: TrainState, rollouts: Rollouts, credit: Credit, rows: Tensor, config: PPOStage, *, entropy: bool
+) -> Metrics:
+    """Gradients of one minibatch, over micro-batches; returns its losses and shares (means over its reply tokens)."""
+    whole = rollouts.replies.batch
+    denominator = float(rollouts.mask[rows].sum())
+    lengths = whole.attention_mask[rows].sum(1).tolist()
+    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=rows.device))
+    worst = torch.zeros((), device=rows.device)
+    for part in micro_batches(lengths, config.micro_batch_size):
+        micro = rows[part]
+        batch, columns = trim(whole, micro)
+        new = token_logprobs(state.models["policy"], batch, config.temperature, entropy=entropy)
+        policy = policy_loss(
+            new.logprobs,
+            rollouts.logp[micro, columns],
+            credit.advantages[micro, columns],
+            batch.reply_mask,
+            clip=config.clip,
+            denominator=denominator,
+        )
+        policy.loss.backward()
+        value = value_loss(
+            rollout.token_values(state.models["value"], batch),
+            rollouts.values[micro, columns],
+            credit.returns[micro, columns],
+            batch.reply_mask,
+            clip=config.value_clip,
+            denominator=denominator,
+        )
+        (config.value_coef * value.loss).backward()
+        totals["policy_loss"] += policy.loss.detach()
+        totals["value_loss"] += value.loss.detach()
+        totals["approx_kl"] += policy.approx_kl
+        totals["clip_frac"] += policy.clip_frac
+        totals["value_clip_frac"] += value.clip_frac
+        if new.entropy is not None:
+            totals["entropy"] += new.entropy.sum() / denominator
+        worst = torch.maximum(worst, policy.max_log_ratio)
+    return {name: total.item() for name, total in totals.items()} | {"max_log_ratio": worst.item()}
+
+
+def _accumulate_ptx(policy: nn.Module, examples: Sequence[Row], config: PPOStage, pad_id: int) -> float:
+    """Adds the gradient of ``ptx_coef`` times the demonstrations' mean token loss (InstructGPT, equation 2)."""
+    denominator = float(sum(row.reply_length for row in examples))
+    device = next(policy.parameters()).device
+    total = 0.0
+    for part in micro_batches([len(row.tokens) for row in examples], config.micro_batch_size):
+        batch = make_batch([examples[i] for i in part], pad_id).to(device)
+        loss = sft_loss(token_logprobs(policy, batch).logprobs, batch.reply_mask, denominator=denominator)
+        (config.ptx_coef * loss).backward()
+        total += loss.item()
+    return total
+
+
+def _check_ratio(mismatch: float, t: int) -> None:
+    if not mismatch <= MAX_RATIO_MISMATCH:  # so that NaN is caught too
+        raise InputError(
+            f"the sampler's log-probabilities differ from the policy's by up to {mismatch:.3g} nats before any update",
+            where=f"ppo, update {t + 1}",
+            fix="sampler and policy need the same weights, prompt tokens, temperature and precision, without top-k or "
+            "top-p",
+        )
+
+
+def _watch_kl(state: TrainState, metrics: Metrics) -> float:
+    """Counts updates in a row with a KL below 0 beyond chance, and warns: samples are then not the policy's own."""
+    below = metrics["kl"] < -max(3.0 * metrics["kl_se"], 1e-3)
+    count = state.scalars.get("negative_kl_updates", 0.0) + 1.0 if below else 0.0
+    state.scalars["negative_kl_updates"] = count
+    if count == NEGATIVE_KL_PATIENCE:
+        warnings.warn(
+            f"ppo: the KL to the reference was negative for {NEGATIVE_KL_PATIENCE} updates in a row "
+            f"(now {metrics['kl']:.3f} nats per reply): check the sampling settings",
+            stacklevel=3,
+        )
+    return count
