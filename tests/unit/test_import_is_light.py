@@ -34,4 +34,4 @@ def test_module_loads_without_torch(name: str) -> None:
 
 
 def test_the_check_sees_torch_where_it_is_loaded() -> None:
-    assert "torch" in heavy_modules_after_importing("candor.generation")
+    assert "torch" in heavy_modules_after_importing("candor.ops")
