@@ -116,6 +116,7 @@ class RewardStage(TrainingConfig):
     lr: PositiveFloat = 3e-4
     batch_size: PositiveInt = 32  # comparisons: every response of one is in the same batch
     epochs: PositiveFloat = 1.0
+    loss: Literal["bradley_terry", "plackett_luce"] = "bradley_terry"
     center: bool = True  # report scores relative to the demonstrations' mean, where there are demonstrations
     demonstrations: str | None = None  # for center; None: those of the latest sft
 
@@ -161,7 +162,7 @@ Stage = Annotated[SFTStage | CompareStage | RewardStage | PPOStage, Field(discri
 class AuditConfig(Frozen):
     """The policy audit after every stage that yields a policy."""
 
-    prompts: str = ATLAS  # the testbed's held-out prompts, or a file
+    prompts: str = ATLAS  # the testbed's held-out prompts, a file, or a compare stage that reads a file
     num_questions: PositiveInt | None = None  # None: all held-out questions
     samples: PositiveInt = 1  # sampled replies per prompt, beside the greedy one
     temperature: PositiveFloat = 1.0

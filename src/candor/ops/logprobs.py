@@ -7,6 +7,7 @@ Face causal LM with a bare linear head, logits are computed only at the places t
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from candor.ops.batches import Batch
+from candor.ops.trees import TreeBatch
 
 ENTROPY_ROWS = 1024
 """Places whose full distribution is held at once when entropies are computed."""
@@ -35,13 +37,13 @@ class TokenLogprobs:
 
 
 @lru_cache(maxsize=64)
-def _parameters_of(module_type: type[nn.Module]) -> frozenset[str]:
-    return frozenset(inspect.signature(module_type.forward).parameters)
+def _parameters_of(forward: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(forward).parameters)
 
 
-def forward_inputs(module: nn.Module, batch: Batch) -> dict[str, Any]:
+def forward_inputs(module: nn.Module, batch: Batch | TreeBatch) -> dict[str, Any]:
     """Returns what ``module.forward`` takes of the batch: always ids and mask, positions and no cache where it can."""
-    accepted = _parameters_of(type(module))
+    accepted = _parameters_of(type(module).forward)
     inputs: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
     if "position_ids" in accepted:
         inputs["position_ids"] = batch.position_ids
@@ -50,9 +52,10 @@ def forward_inputs(module: nn.Module, batch: Batch) -> dict[str, Any]:
     return inputs
 
 
-def hidden_states(base: nn.Module, batch: Batch) -> Tensor:
+def hidden_states(base: nn.Module, batch: Batch | TreeBatch) -> Tensor:
     """Returns the last hidden states (B, T, d) of a Hugging Face base model, its final norm included."""
-    return base(**forward_inputs(base, batch)).last_hidden_state
+    output: Any = base(**forward_inputs(base, batch))
+    return output.last_hidden_state
 
 
 _BARE_HEADS: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
@@ -69,17 +72,19 @@ def _has_bare_head(model: nn.Module) -> bool:
 
 
 def _try_bare_head(model: nn.Module) -> bool:
-    base = getattr(model, "base_model", None)
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    base: Any = getattr(model, "base_model", None)
+    find_head: Any = getattr(model, "get_output_embeddings", None)
+    head = find_head() if find_head else None
     if not isinstance(base, nn.Module) or base is model or not isinstance(head, nn.Linear):
         return False
-    seen: list[Tensor] = []
+    seen: list[Tensor | None] = []
     handle = base.register_forward_hook(lambda _m, _i, out: seen.append(getattr(out, "last_hidden_state", None)))
     try:
         ids = torch.arange(min(8, head.weight.shape[0]), device=next(model.parameters()).device).unsqueeze(0)
         with torch.no_grad():
             logits = model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
-            return len(seen) == 1 and seen[0] is not None and torch.equal(head(seen[0]), logits)
+            states = seen[0] if len(seen) == 1 else None
+            return states is not None and torch.equal(head(states), logits)
     finally:
         handle.remove()
 

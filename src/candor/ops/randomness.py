@@ -1,4 +1,4 @@
-"""Randomness as a pure function of a seed and labels, so that a resumed run continues bit for bit without saved states."""
+"""Randomness as a pure function of a seed and labels: a resumed run goes on bit for bit without saved random states."""
 
 from __future__ import annotations
 

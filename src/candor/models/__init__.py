@@ -1,0 +1,1 @@
+"""Hugging Face checkpoints in and out: policies, reward models, value models, chat format, scoring."""

@@ -1,0 +1,272 @@
+"""Policies and reward models in and out of Hugging Face checkpoints, in float32.
+
+What is saved loads with plain ``AutoModelForCausalLM`` and ``AutoModelForSequenceClassification``.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from candor.errors import InputError
+from candor.models.chat import eos_id
+from candor.models.heads import init_reward_head
+from candor.recipe import ATLAS
+
+logger = logging.getLogger(__name__)
+
+OFFSET_KEY = "candor_reward_offset"
+"""Where a reward checkpoint's config keeps the offset that Candor subtracts; plain transformers gives raw scores."""
+
+_RESERVED = re.compile(r"<?[|\[<]?.*(pad|reserved|unused|unk).*[|\]>]", re.IGNORECASE)
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+|[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """A causal language model in evaluation mode (dropout off) and its tokenizer."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reward:
+    """A one-label sequence classifier, its tokenizer, and the offset to subtract from its scores."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    offset: float = 0.0
+
+
+def load_policy(path: str | Path) -> Policy:
+    """Loads a causal LM: ``atlas``, a checkpoint directory or a hub name.
+
+    Raises InputError where it is missing, has no tokenizer, no end-of-sequence token or too few weights, or is no
+    causal LM.
+    """
+    source = _resolve(path)
+    config = _config(source)
+    if any(name.endswith("ForSequenceClassification") for name in config.architectures or []):
+        raise InputError("this is a reward model, not a policy", where=source)
+    model = _load(AutoModelForCausalLM, source, "a causal language model")
+    tokenizer = _tokenizer(source)
+    _set_pad(tokenizer, allow_eos=True)
+    _check_vocabulary(model, tokenizer, source)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return Policy(model=model, tokenizer=tokenizer)
+
+
+def load_reward(path: str | Path) -> Reward:
+    """Loads a one-label sequence classifier from a checkpoint directory or a hub name.
+
+    Raises InputError where it is missing, has no tokenizer, gives more than one score, or has no trained score head: a
+    head is never initialised anew here.
+    """
+    source = _resolve(path)
+    config = _config(source)
+    if not any(name.endswith("ForSequenceClassification") for name in config.architectures or []):
+        raise InputError(
+            "this is not a reward model: it has no score head", where=source, fix="train one with a reward stage"
+        )
+    if config.num_labels != 1:
+        raise InputError(f"a reward model gives one score, this one gives {config.num_labels}", where=source)
+    model = _load(AutoModelForSequenceClassification, source, "a sequence classifier")
+    if not isinstance(getattr(model, "score", None), torch.nn.Linear):
+        raise InputError("this reward model has no linear head named 'score'", where=source, fix="use a decoder model")
+    tokenizer = _tokenizer(source)
+    _set_pad(tokenizer, allow_eos=True)
+    _check_vocabulary(model, tokenizer, source)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return Reward(model=model, tokenizer=tokenizer, offset=float(getattr(config, OFFSET_KEY, 0.0)))
+
+
+def reward_from_policy(policy: Policy, *, seed: int) -> Reward:
+    """Starts a reward model from a policy: its body, copied, under a fresh head drawn from N(0, 1/(d+1)).
+
+    Plain ``transformers`` scores the last token that is not the pad token, so the reward model's pad token is kept
+    apart from its end of sequence wherever the vocabulary has a token to spare.
+    """
+    config = copy.deepcopy(policy.model.config)
+    config.num_labels = 1
+    config.architectures = None
+    config.dtype = torch.float32
+    tokenizer = copy.deepcopy(policy.tokenizer)
+    _set_pad(tokenizer, allow_eos=False)
+    config.pad_token_id = tokenizer.pad_token_id
+    attention = policy.model.config._attn_implementation
+    with torch.random.fork_rng(devices=[]):  # the throwaway initialisation must not move the global random state
+        model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention)
+    if not isinstance(getattr(model, "score", None), torch.nn.Linear):
+        raise InputError(f"{type(model).__name__} has no linear head named 'score'", fix="use a decoder model")
+    model.base_model.load_state_dict(policy.model.base_model.state_dict())
+    init_reward_head(model.score, seed)
+    return Reward(model=model.to(policy.model.device).eval(), tokenizer=tokenizer)
+
+
+def save_policy(directory: Path, policy: Policy) -> None:
+    """Writes model and tokenizer to ``directory``, replacing it whole, and only once everything is on the disk."""
+    with _replacing(directory) as unfinished:
+        policy.model.save_pretrained(unfinished)
+        policy.tokenizer.save_pretrained(unfinished)
+
+
+def save_reward(directory: Path, reward: Reward) -> None:
+    """Like :func:`save_policy`; the offset goes into the config as ``candor_reward_offset``."""
+    setattr(reward.model.config, OFFSET_KEY, float(reward.offset))
+    with _replacing(directory) as unfinished:
+        reward.model.save_pretrained(unfinished)
+        reward.tokenizer.save_pretrained(unfinished)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silences transformers' warnings and progress bars; what matters in them is checked here and raised."""
+    level = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _resolve(path: str | Path) -> str:
+    if str(path) == ATLAS:
+        from candor.testbeds.atlas.base import base_path
+
+        return str(base_path())
+    if Path(path).is_dir():
+        if not (Path(path) / "config.json").is_file():
+            raise InputError("no config.json here", where=str(path), fix="give a Hugging Face checkpoint directory")
+        return str(path)
+    if Path(path).exists() or isinstance(path, Path) or not _HUB_NAME.fullmatch(path):
+        raise InputError("no such checkpoint directory", where=str(path))
+    return path
+
+
+def _config(source: str) -> Any:
+    try:
+        with quiet_transformers():
+            return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        raise InputError(f"no such checkpoint: {_first_line(error)}", where=source) from error
+
+
+def _load(auto: Any, source: str, kind: str) -> PreTrainedModel:
+    try:
+        with quiet_transformers():
+            model, info = auto.from_pretrained(
+                source, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"cannot be loaded as {kind}: {_first_line(error)}", where=source) from error
+    lacking = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    if lacking:
+        raise InputError(
+            f"the checkpoint lacks {len(lacking)} of the weights of {kind}, such as {lacking[0]}: they would be random",
+            where=source,
+        )
+    return model.eval()
+
+
+def _tokenizer(source: str) -> PreTrainedTokenizerBase:
+    fix = "save one beside the model with tokenizer.save_pretrained"
+    local = Path(source)
+    if local.is_dir() and not any(local.glob("*tokenizer*")) and not any(local.glob("vocab.*")):
+        raise InputError("the checkpoint has no tokenizer", where=source, fix=fix)
+    try:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(source)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"no usable tokenizer: {_first_line(error)}", where=source, fix=fix) from error
+    try:
+        eos_id(tokenizer)
+    except InputError as error:
+        raise InputError(error.what, where=source, fix=error.fix) from None
+    return tokenizer
+
+
+def _check_vocabulary(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: str) -> None:
+    rows = model.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise InputError(f"the tokenizer has {len(tokenizer)} tokens, the model only {rows}", where=source)
+
+
+def _set_pad(tokenizer: PreTrainedTokenizerBase, *, allow_eos: bool) -> None:
+    """Gives the tokenizer a pad token if it has none (or, unless ``allow_eos``, if it is also the end of sequence).
+
+    Takes a reserved, unused or unknown-word token; else the byte 0 of a byte-level vocabulary, which text does not
+    hold; else the end of sequence, with a warning. Candor's own masks come from lengths and never depend on it.
+    """
+    pad, eos = tokenizer.pad_token_id, tokenizer.eos_token_id
+    if pad is not None and (pad != eos or allow_eos):
+        return
+    spare = _spare_token(tokenizer)
+    if spare is not None:
+        tokenizer.pad_token = spare
+        logger.warning("the tokenizer has no pad token of its own: %r is used", spare)
+        return
+    tokenizer.pad_token = tokenizer.eos_token
+    logger.warning(
+        "pad and end of sequence are one token (%r): Candor's numbers are right, but plain transformers reads a reward "
+        "model's score one token early",
+        tokenizer.eos_token,
+    )
+
+
+def _spare_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
+    taken = {tokenizer.eos_token, tokenizer.bos_token}
+    special = [token for token in tokenizer.all_special_tokens if token not in taken]
+    added = [str(token) for token in tokenizer.get_added_vocab() if token not in taken]
+    for token in sorted({*special, *added}):
+        if _RESERVED.fullmatch(token):
+            return token
+    vocabulary = tokenizer.get_vocab()
+    return next((token for token in ("\u0100", "<0x00>") if token in vocabulary), None)
+
+
+@contextmanager
+def _replacing(directory: Path) -> Iterator[Path]:
+    """Yields an empty directory beside ``directory`` that takes its place once the block is done and on the disk."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".unfinished", dir=directory.parent))
+    try:
+        with quiet_transformers():
+            yield unfinished
+        for file in unfinished.iterdir():
+            with file.open("rb") as handle:
+                os.fsync(handle.fileno())
+        unfinished.chmod(0o755)
+        if directory.exists():
+            shutil.rmtree(directory)
+        unfinished.rename(directory)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

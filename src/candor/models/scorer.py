@@ -1,0 +1,61 @@
+"""Scores replies with a reward model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from candor.errors import InputError
+from candor.models.chat import encode_prompt, response_ids
+from candor.models.heads import sequence_scores
+from candor.ops.batches import Row, Truncation, fit_prompt, make_batch, micro_batches
+from candor.records import Message, Prompt, Response
+
+
+class RewardScorer:
+    """Implements :class:`candor.protocols.Scorer`: the reward model's score of each reply, less ``offset``.
+
+    A reply's own token ids are scored where it has them (they must be of the same tokenizer), else its text and the
+    end-of-sequence token. Prompts too long for ``max_length`` lose tokens on their left, counted in ``truncation``.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 512, offset: float = 0.0
+    ) -> None:
+        self.model, self.tokenizer, self.max_length, self.offset = model, tokenizer, max_length, offset
+        self.truncation = Truncation()
+        self._encode_messages = lru_cache(maxsize=65_536)(self._encode_uncached)
+
+    def score(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> list[float]:
+        """Returns one score per reply. Raises InputError where a reply alone does not fit ``max_length``."""
+        if len(prompts) != len(responses):
+            raise ValueError(f"{len(prompts)} prompts for {len(responses)} responses")
+        rows = [self._row(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
+        scores = [0.0] * len(rows)
+        pad_id = int(self.tokenizer.pad_token_id or 0)
+        for part in micro_batches([len(row.tokens) for row in rows]):
+            batch = make_batch([rows[i] for i in part], pad_id).to(self.model.device)
+            with torch.inference_mode():
+                for i, value in zip(part, sequence_scores(self.model, batch).tolist(), strict=True):
+                    scores[i] = value - self.offset
+        return scores
+
+    def _row(self, prompt: Prompt, response: Response) -> Row:
+        reply = response_ids(self.tokenizer, response)
+        whole = self._encode_messages(prompt.id, prompt.messages)
+        kept = fit_prompt(whole, len(reply), self.max_length)
+        if kept is None:
+            raise InputError(
+                f"a reply of {len(reply)} tokens does not fit max_length = {self.max_length}",
+                where=f"response {response.id}",
+                fix="raise max_length",
+            )
+        self.truncation.total += 1
+        self.truncation.cut += len(kept) < len(whole)
+        return Row(tokens=(*kept, *reply), prompt_length=len(kept))
+
+    def _encode_uncached(self, prompt_id: str, messages: tuple[Message, ...]) -> tuple[int, ...]:
+        return tuple(encode_prompt(self.tokenizer, Prompt(id=prompt_id, messages=messages)))

@@ -1,0 +1,201 @@
+"""Reward models from comparisons: Bradley-Terry (or Plackett-Luce), cosine to 0, each response encoded once.
+
+All responses of one comparison stand in one row behind one copy of their prompt (:mod:`candor.ops.trees`) where the
+model allows it: the scores are the same and there are fewer tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from candor.models.heads import sequence_scores, tree_scores
+from candor.ops.batches import Row, make_batch, micro_batches
+from candor.ops.losses import bradley_terry, plackett_luce
+from candor.ops.randomness import batch_indices
+from candor.ops.trees import Tree, make_trees
+from candor.recipe import RewardStage
+from candor.training.ranked import RankedExample
+from candor.training.schedule import cosine
+from candor.training.state import StepOut, TrainState, apply_update
+
+SHARING_TOLERANCE = 1e-4
+"""Scores further apart than this, shared prompt against separate rows, mean that a model cannot share prompts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairOutcome:
+    """``gap``: the chosen response's score less the rejected one's; ``correct``: 1 where gap > 0, 0.5 where it is 0."""
+
+    prompt_id: str
+    comparison_id: str
+    correct: float
+    gap: float
+    weight: float
+
+
+def total_updates(n: int, config: RewardStage) -> int:
+    """Updates for ``n`` comparisons: ``epochs * n / batch_size``, rounded, at least 1."""
+    return max(1, round(config.epochs * n / config.batch_size))
+
+
+def reward(
+    state: TrainState, examples: Sequence[RankedExample], config: RewardStage, *, seed: int, pad_id: int
+) -> Iterator[StepOut]:
+    """Trains ``state.models["reward"]`` and yields after every update, from ``state.step`` to :func:`total_updates`.
+
+    The loss is the sum over the batch's pairs, weighted, over its number of comparisons, whatever the micro-batches
+    (which hold whole comparisons, so one that is larger than ``micro_batch_size`` stands alone). Dropout stays off.
+    """
+    model, optimizer = state.models["reward"].eval(), state.optimizers["reward"]
+    total = total_updates(len(examples), config)
+    share = shares_prompts(model, examples, pad_id)
+    while state.step < total:
+        batch = [examples[i] for i in batch_indices(len(examples), config.batch_size, state.step, seed, "reward")]
+        loss, gaps, weights = 0.0, [], []
+        for part in _micro_batches(batch, config.micro_batch_size, share):
+            micro = [batch[i] for i in part]
+            scores = example_scores(model, micro, pad_id, share=share)
+            pairs = _flat_pairs(micro, scores)
+            gap = scores[pairs.chosen] - scores[pairs.rejected]
+            part_loss = _loss(config, micro, scores, pairs, denominator=len(batch))
+            part_loss.backward()
+            loss += part_loss.item()
+            gaps.append(gap.detach())
+            weights.append(pairs.weight)
+        lr = config.lr * cosine(state.step, total, config.warmup_steps)
+        grad_norm = apply_update(optimizer, lr=lr, max_grad_norm=config.max_grad_norm)
+        state.step += 1
+        gap, weight = torch.cat(gaps), torch.cat(weights)
+        metrics = {
+            "loss": loss,
+            "accuracy": float((_correct(gap) * weight).sum() / weight.sum()),
+            "margin": float((gap * weight).sum() / weight.sum()),
+            "lr": lr,
+            "grad_norm": grad_norm,
+            "tokens": float(sum(_length(example, share) for example in batch)),
+        }
+        yield StepOut(step=state.step, metrics=metrics)
+
+
+def evaluate(model: nn.Module, examples: Sequence[RankedExample], *, pad_id: int) -> list[PairOutcome]:
+    """Returns every pair's outcome, in the order of ``examples``; group them by ``prompt_id`` for an interval."""
+    share = shares_prompts(model, examples, pad_id)
+    outcomes: dict[int, list[PairOutcome]] = {}
+    for part in _micro_batches(examples, None, share):
+        micro = [examples[i] for i in part]
+        with torch.inference_mode():
+            scores = example_scores(model, micro, pad_id, share=share)
+            pairs = _flat_pairs(micro, scores)
+            gap = scores[pairs.chosen] - scores[pairs.rejected]
+        values = iter(zip(gap.tolist(), _correct(gap).tolist(), strict=True))
+        for i in part:
+            outcomes[i] = [
+                PairOutcome(
+                    prompt_id=examples[i].prompt_id,
+                    comparison_id=examples[i].id,
+                    correct=correct,
+                    gap=difference,
+                    weight=pair.weight,
+                )
+                for pair, (difference, correct) in zip(examples[i].pairs, values, strict=False)
+            ]
+    return [outcome for i in sorted(outcomes) for outcome in outcomes[i]]
+
+
+def example_scores(model: nn.Module, examples: Sequence[RankedExample], pad_id: int, *, share: bool) -> Tensor:
+    """Returns the scores (N,) of all replies of ``examples``, one example after the other."""
+    device = next(model.parameters()).device
+    trees = [example.tree for example in examples]
+    if share:
+        return tree_scores(model, make_trees(trees, pad_id).to(device))
+    return sequence_scores(model, make_batch([row for tree in trees for row in _rows(tree)], pad_id).to(device))
+
+
+def shares_prompts(model: nn.Module, examples: Sequence[RankedExample], pad_id: int) -> bool:
+    """Tells, by trying on the longest example, whether scores are the same with one shared copy of the prompt.
+
+    They are not where attention has a window or the model is recurrent.
+    """
+    if not examples:
+        return False
+    longest = max(examples, key=lambda example: example.tree.length)
+    with torch.inference_mode():
+        apart = example_scores(model, [longest], pad_id, share=False)
+        try:
+            shared = example_scores(model, [longest], pad_id, share=True)
+        except (RuntimeError, ValueError, TypeError):
+            return False
+    return bool(torch.allclose(apart, shared, rtol=SHARING_TOLERANCE, atol=SHARING_TOLERANCE))
+
+
+def _rows(tree: Tree) -> list[Row]:
+    return [Row(tokens=(*tree.prompt, *reply), prompt_length=len(tree.prompt)) for reply in tree.replies]
+
+
+def _length(example: RankedExample, share: bool) -> int:
+    tree = example.tree
+    return tree.length if share else tree.length + (len(tree.replies) - 1) * len(tree.prompt)
+
+
+def _micro_batches(examples: Sequence[RankedExample], size: int | None, share: bool) -> list[list[int]]:
+    most = max(len(example.tree.replies) for example in examples)
+    return micro_batches([_length(e, share) for e in examples], None if size is None else max(1, size // most))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _FlatPairs:
+    chosen: Tensor
+    rejected: Tensor
+    margin: Tensor
+    weight: Tensor
+
+
+def _flat_pairs(examples: Sequence[RankedExample], scores: Tensor) -> _FlatPairs:
+    """Places all pairs' indices into the concatenated scores of ``examples``."""
+    rows: list[tuple[int, int, float, float]] = []
+    start = 0
+    for example in examples:
+        rows.extend((start + p.chosen, start + p.rejected, p.margin, p.weight) for p in example.pairs)
+        start += len(example.tree.replies)
+    chosen, rejected, margin, weight = zip(*rows, strict=True)
+    return _FlatPairs(
+        chosen=torch.tensor(chosen, device=scores.device),
+        rejected=torch.tensor(rejected, device=scores.device),
+        margin=torch.tensor(margin, device=scores.device),
+        weight=torch.tensor(weight, device=scores.device),
+    )
+
+
+def _loss(
+    config: RewardStage, examples: Sequence[RankedExample], scores: Tensor, pairs: _FlatPairs, *, denominator: int
+) -> Tensor:
+    if config.loss == "plackett_luce":
+        places, ranks = _rank_table(examples, scores.device)
+        return plackett_luce(scores[places], ranks, denominator=denominator)
+    return bradley_terry(
+        scores[pairs.chosen],
+        scores[pairs.rejected],
+        margin=pairs.margin,
+        weight=pairs.weight,
+        denominator=denominator,
+    )
+
+
+def _rank_table(examples: Sequence[RankedExample], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Returns indices into the concatenated scores and ranks, both (R, K), rank -1 where a comparison has fewer."""
+    most = max(len(example.ranks) for example in examples)
+    places, ranks, start = [], [], 0
+    for example in examples:
+        short = most - len(example.ranks)
+        places.append([start + reply for reply, _ in example.ranks] + [start] * short)
+        ranks.append([rank for _, rank in example.ranks] + [-1] * short)
+        start += len(example.tree.replies)
+    return torch.tensor(places, device=device), torch.tensor(ranks, device=device)
+
+
+def _correct(gap: Tensor) -> Tensor:
+    return (gap > 0).float() + 0.5 * (gap == 0).float()
