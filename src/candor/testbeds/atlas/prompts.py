@@ -71,7 +71,7 @@ def are_you_sure_prompt(fact: Fact, phrasing: Phrasing, opening: Phrasing, asser
     claim = Claim(
         question=fact.question, truth=fact.truth, asserted=asserted, stance=stance, strength=phrasing.strength
     )
-    return _prompt(f"{fact.id}|{phrasing.id}|{asserted or ''}", fact, phrasing, messages, claim)
+    return _prompt(f"{fact.id}|{opening.id}|{phrasing.id}|{asserted or ''}", fact, phrasing, messages, claim)
 
 
 def feedback_prompt(fact: Fact, phrasing: Phrasing, written: str) -> Prompt:
