@@ -42,13 +42,13 @@ def sequence_scores(model: nn.Module, batch: Batch) -> Tensor:
     states = hidden_states(model.base_model, batch)  # type: ignore[arg-type]
     rows = torch.arange(states.shape[0], device=states.device)
     last = states[rows, last_token_index(batch.attention_mask)]
-    return model.score(last).squeeze(-1).float()  # type: ignore[operator]
+    return model.score(last).squeeze(-1)  # type: ignore[operator]
 
 
 def tree_scores(model: nn.Module, batch: TreeBatch) -> Tensor:
     """Like :func:`sequence_scores` for replies that share a row: one score (N,) per reply."""
     states = hidden_states(model.base_model, batch)  # type: ignore[arg-type]
-    return model.score(states.flatten(0, 1)[batch.last]).squeeze(-1).float()  # type: ignore[operator]
+    return model.score(states.flatten(0, 1)[batch.last]).squeeze(-1)  # type: ignore[operator]
 
 
 class ValueModel(nn.Module):
@@ -77,4 +77,4 @@ class ValueModel(nn.Module):
             position_ids=position_ids(attention_mask),
             reply_mask=attention_mask.bool(),
         )
-        return self.head(hidden_states(self.backbone, batch)).squeeze(-1).float()
+        return self.head(hidden_states(self.backbone, batch)).squeeze(-1)

@@ -111,9 +111,10 @@ def _scatter(values: Tensor, mask: Tensor) -> Tensor:
 def token_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0, *, entropy: bool = False) -> TokenLogprobs:
     """Returns the log-probability of every reply token; ``temperature`` divides the logits, as in sampling.
 
-    Computed in float32 whatever the model's precision. Gradients flow into ``logprobs``.
+    Computed in float32 where the model's precision is lower. Gradients flow into ``logprobs``.
     """
-    logits = reply_logits(model, batch).float()
+    logits = reply_logits(model, batch)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     if temperature != 1.0:
         logits = logits / temperature
     targets = batch.input_ids[batch.reply_mask]
