@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 from scipy.stats import entropy as scipy_entropy
-from tiny_models import tiny_llama
 from torch import Tensor, nn
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from candor.ops.batches import Batch, Row, make_batch, pad, position_ids
 from candor.ops.logprobs import forward_inputs, reply_logits, sequence_logprobs, token_logprobs
+from tiny_models import tiny_llama
 
 MODEL = tiny_llama()
 ROWS = [
