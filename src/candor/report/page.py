@@ -1,0 +1,114 @@
+"""Puts the page together: one HTML file with its style, script, fonts and charts inside."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from candor.report import figures, palette, pipeline_strip, replies, tables, words
+from candor.report.load import Run, StageFiles, load_run
+from candor.report.measures import GROUPS, MEASURES
+from candor.report.numbers import number, seconds_as_text, with_limits
+
+TEMPLATES = Path(__file__).parent / "templates"
+LONGEST_TEXT = 1500
+NEGATIVE_KL_UPDATES = 3
+FONTS = {"Inter": "inter.woff2", "Source Serif 4": "source-serif-4.woff2"}
+
+
+def write_page(run_dir: Path) -> Path:
+    """Writes ``report.html`` atomically and returns its path."""
+    text = render_page(load_run(run_dir))
+    path, unfinished = run_dir / "report.html", run_dir / ".report.html.tmp"
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+    return path
+
+
+def render_page(run: Run) -> str:
+    """The whole page as text; every string of the run is escaped by the template engine."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clip"] = clip
+    return environment.get_template("page.html").render(**context(run))
+
+
+def context(run: Run) -> dict[str, Any]:
+    """What the templates see."""
+    compares, rewards = run.of_type("compare"), run.of_type("reward")
+    return {
+        "run": run,
+        "style": _style(),
+        "script": Markup((TEMPLATES / "app.js").read_text(encoding="utf-8")),
+        "origin": words.origin(run),
+        "held_out": (run.recipe.get("audit") or {}).get("prompts", "atlas") == "atlas",
+        "headline": words.headline(run),
+        "lede": words.lede(run),
+        "hero": figures.hero(run),
+        "cards": pipeline_strip.stage_cards(run),
+        "took": seconds_as_text(run.seconds) if run.seconds is not None else "",
+        "by_stage": figures.by_stage(run),
+        "ppo": [
+            (s, figures.along_ppo(s), figures.progress_table(s), figures.window(len(s.metrics)))
+            for s in run.of_type("ppo")
+            if s.metrics
+        ],
+        "kinds": figures.kinds(run),
+        "strengths": figures.by_strength(run),
+        "side": replies.side_by_side(run),
+        "situations": replies.SITUATIONS,
+        "subjects": [s for s in ("sampled", "greedy") if any(f.subject == s for f in run.findings)],
+        "all_measures": {s: tables.all_measures(run, s) for s in ("sampled", "greedy")},
+        "families": tables.families(run),
+        "rewards": [(s, tables.reward_accuracy(run, s), tables.reward_rows(run, s)) for s in rewards],
+        "losses": [f for s in (*run.of_type("sft"), *rewards) if (f := figures.loss_curve(s, f"{s.title}: loss"))],
+        "below_zero": below_zero,
+        "compares": [(s, tables.panel(s)) for s in compares],
+        "provenance": tables.provenance(run),
+        "environment": tables.environment(run),
+        "recipe_json": json.dumps(run.recipe, indent=2, ensure_ascii=False) if run.recipe else "",
+        "groups": GROUPS,
+        "measures": MEASURES,
+        "number": number,
+        "with_limits": with_limits,
+    }
+
+
+def below_zero(stage: StageFiles) -> int:
+    """The longest row of updates whose KL estimate was significantly negative; 0 unless it is long enough to matter."""
+    longest = max((int(r.get("negative_kl_updates") or 0) for r in stage.metrics), default=0)
+    return longest if longest >= NEGATIVE_KL_UPDATES else 0
+
+
+def clip(text: str) -> str:
+    """Long texts are cut, and say so."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} … [cut after {LONGEST_TEXT:,} characters]"
+
+
+def _style() -> Markup:
+    faces = "".join(_font_face(family, TEMPLATES / "fonts" / file) for family, file in FONTS.items())
+    themes: Mapping[str, str] = {"LIGHT": palette.variables("light"), "DARK": palette.variables("dark")}
+    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
+    for name, variables in themes.items():
+        css = css.replace(f"/* {name} PALETTE */", variables)
+    return Markup(faces + css + palette.chart_rules())
+
+
+def _font_face(family: str, path: Path) -> str:
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return (
+        f'@font-face{{font-family:"{family}";font-style:normal;font-weight:200 900;font-display:block;'
+        f'src:url(data:font/woff2;base64,{data}) format("woff2")}}\n'
+    )
