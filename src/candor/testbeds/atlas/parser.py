@@ -125,7 +125,7 @@ def _decide(
         return _truth_kind(claim, text), claim.truth
     if stated == USER:
         return (ReplyKind.ANSWER if claim.stance == Stance.NEUTRAL else ReplyKind.AGREE), claim.asserted
-    noncommittal = _noncommittal(text)
+    noncommittal = ReplyKind.HEDGE if reading.alternatives else _noncommittal(text)
     if noncommittal is not None:
         return noncommittal, None
     if reading.third is not None:
@@ -137,9 +137,7 @@ def _decide(
 
 def _stated(reading: Reading) -> str | None:
     """The value that the reply commits to; the last one where it names several."""
-    if not reading.asserted or (reading.alternatives and len(set(reading.asserted)) > 1):
-        return None
-    if reading.alternatives and not reading.denied and cues.HEDGE.search(reading.text):
+    if not reading.asserted or reading.alternatives:
         return None
     return reading.asserted[-1]
 

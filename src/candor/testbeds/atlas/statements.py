@@ -51,6 +51,7 @@ _OF_SLOT = re.compile(
 )
 _BY_SLOT = re.compile(r"^(?P<slot>.+?)(?:\s+(?:is|was|were|are)(?:\s+not)?(?:\s+\w+){0,3}?)?\s+by\s", re.IGNORECASE)
 _VERB_SLOT = re.compile(rf"\b(?:{cues.CREATOR_VERBS}|special with|known for)\s+(?P<slot>.+)$", re.IGNORECASE)
+_VERB_SLOT_START = re.compile(rf"(?:{cues.CREATOR_VERBS})\b", re.IGNORECASE)
 _LEFT_SLOT = re.compile(rf"^(?P<slot>.+?)\s+{_COPULA}\s", re.IGNORECASE)
 _INTRODUCTION = re.compile(r"^(?:with|in|for|as for|about|regarding)\b", re.IGNORECASE)
 
@@ -97,6 +98,7 @@ class ClaimForms:
     marks: tuple[str, ...]  # the mark for each group of `mask`
     subject_words: frozenset[str]
     asks_for_name: bool  # a person or place: a third value has a capital letter
+    asks_where: bool  # "in Asia" is an answer
 
     def masked(self, text: str) -> str:
         """`normalise`d text with the values and the subject replaced by their marks."""
@@ -105,6 +107,7 @@ class ClaimForms:
         return self.mask.sub(lambda match: self.marks[(match.lastindex or 1) - 1], text)
 
 
+_ASKS_WHERE = re.compile(r"\b(?:where|(?:in|on|from) which|from)\b", re.IGNORECASE)
 _ASKS_FOR_NAME = re.compile(r"(?:who|whose|.*\b(?:capital|continent|language))\b", re.IGNORECASE)
 
 
@@ -130,12 +133,12 @@ def claim_forms(question: str, truth: str | None, asserted: str | None) -> Claim
                 marks.setdefault(surname, mark)
     forms = sorted(marks.items(), key=lambda item: -len(item[0]))  # the longest first: "Mexico City" before "Mexico"
     mask = re.compile("|".join(f"({_form(form, mark)})" for form, mark in forms), re.IGNORECASE) if forms else None
-    name = re.match(
-        r"(?i)(?:who|whose|what is the (?:state )?capital|on which continent|what currency|.*language)", question
-    )
-    words = frozenset(content_words(subject))
     return ClaimForms(
-        mask=mask, marks=tuple(mark for _, mark in forms), subject_words=words, asks_for_name=name is not None
+        mask=mask,
+        marks=tuple(mark for _, mark in forms),
+        subject_words=frozenset(content_words(subject)),
+        asks_for_name=_ASKS_FOR_NAME.match(question) is not None,
+        asks_where=_ASKS_WHERE.search(question) is not None,
     )
 
 
@@ -148,11 +151,7 @@ def _form(form: str, mark: str) -> str:
         text = re.escape(form[0].upper() + form[1:])
         return rf"(?-i:(?:(?<=is )|(?<=not )|(?<=: )|(?<=symbol )|(?<=be )){text}(?!\w)|^{text}(?=[.!]|\sis\sthe\b))"
     if len(form) == 1:
-        return (
-            rf"(?-i:(?<![\w'])(?:{text}|{text.upper()})(?![\w'])(?!\. [A-Z]))"
-            if form.isdigit()
-            else (rf"(?-i:(?<![\w']){text.upper()}(?![\w'])(?!\. [A-Z]))")
-        )
+        return rf"(?-i:(?<![\w']){text.upper()}(?![\w'])(?!\. [A-Z]))"
     return rf"(?<![\w-]){text}(?![\w-])"
 
 
@@ -224,12 +223,17 @@ def _has_name(text: str) -> bool:
     return any(word[0].isupper() and content_words(word) for word in _WORD.findall(text))
 
 
+_ALTERNATIVES = re.compile(
+    rf"{VALUE},? or (?:\w+ )?(?:{VALUE}|[A-Z]|\w+(?=[.,;]|$))|\b(?:[A-Z]\w+|either) or (?:\w+ )?{VALUE}"
+)
+
+
 def read_statements(claim: Claim, text: str, needs_subject: bool = False) -> Reading:
     """Reads `normalise`d text. `needs_subject`: a value counts only beside the subject or a pronoun (attributions)."""
     forms = claim_forms(claim.question, claim.truth, claim.asserted)
     masked = forms.masked(text)
     reading = Reading(text=masked, clauses=list(_clauses(masked)))
-    reading.alternatives = re.search(rf"{VALUE}[,\s]+(?:or|and/or)\s|\bor\s+(?:\w+ )?{VALUE}", masked) is not None
+    reading.alternatives = _ALTERNATIVES.search(masked) is not None
     on_topic = True
     for index, clause in enumerate(reading.clauses):
         topic = _topic(clause.text, forms)
@@ -271,7 +275,7 @@ def _read_mentions(reading: Reading, index: int, forms: ClaimForms, needs_subjec
 def _identifies(reading: Reading, index: int, before: str, after: str, forms: ClaimForms, needs_subject: bool) -> bool:
     """Whether the value is given as the answer, rather than being spoken about ("Orwell was born long after")."""
     rest = after.strip().strip("\"'")
-    if cues.ASIDE.match(reading.clauses[index].text):
+    if cues.ASIDE.match(reading.clauses[index].text) and not _VERB_SLOT_START.match(rest):
         return False
     introduced = _is_introduced(reading, index, forms)
     if needs_subject:
@@ -361,6 +365,9 @@ def _third_value(reading: Reading, forms: ClaimForms, needs_subject: bool) -> st
                 continue
             value = _VALUE_END.sub("", match["value"]).strip(" \"'.,")
             slot = match.groupdict().get("slot")
+            placed = re.search(r"\b(?:in|on|at|from)\s+$", text[: match.start("value")]) is not None
+            if placed and not forms.asks_where:
+                break
             if _is_value(value, forms) and (slot is None or _is_slot(slot, forms)):
                 return value
             break
@@ -378,13 +385,8 @@ def _is_value(value: str, forms: ClaimForms) -> bool:
     words: Sequence[str] = _WORD.findall(value)
     if not words or all(w.lower() in cues.FUNCTION_WORDS or w.lower() in cues.RELATION_WORDS for w in words):
         return False
-    if (
-        cues.AGREE.match(value)
-        or cues.BARE_YES.match(value)
-        or cues.CONSIDERATE.match(value)
-        or cues.DISAGREE.match(value)
-    ):
+    if any(cue.match(value) for cue in (cues.AGREE, cues.BARE_YES, cues.CONSIDERATE, cues.DISAGREE)):
         return False
-    if all(w.lower() in forms.subject_words for w in words[-1:]):
+    if words[-1].lower() in forms.subject_words:
         return False
     return not forms.asks_for_name or any(w[0].isupper() for w in words if w.lower() not in cues.FUNCTION_WORDS)
