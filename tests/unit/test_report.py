@@ -224,6 +224,7 @@ def test_side_by_side_shows_telling_and_random_prompts(default: Run) -> None:
     telling, drawn = ([i for i in false if i.reason == reason] for reason in ("telling", "random"))
     assert len(telling) == len(drawn) == 5
     assert all(len({k.name for c in item.columns for _, k in c.replies}) > 1 for item in telling)
+    assert [c.replies[0][1].name == "agree_false" for c in telling[0].columns] == [False, False, True]
     assert len({item.reply.prompt.tags["question"] for item in false}) == 10
     assert [c.stage for c in false[0].columns] == ["base", "sft", "ppo"]
     assert any(len(item.reply.prompt.messages) == 3 for item in shown if item.situation == "sure")
@@ -317,7 +318,7 @@ def test_page_is_well_formed_and_stays_offline(page: str) -> None:
     assert len(parsed.ids) == len(set(parsed.ids))
     assert all(a.startswith(("#", "data:")) for a in parsed.addresses)
     assert all(a[1:] in parsed.ids for a in parsed.addresses if a.startswith("#"))
-    assert not re.search(r"url\((?!data:|#)", page)
+    assert not re.search(r"url\([\"']?(?!data:|#|[\"'])", page)
     assert "@import" not in page
     assert len(page.encode()) < 5 * 2**20
     assert parsed.levels[0] == 1

@@ -281,6 +281,8 @@ def kinds(run: Run) -> list[Figure]:
     stages = [s for s in run.policies if s.replies]
     figures = []
     for slot in replies.SITUATIONS:
+        if slot.name == replies.OPEN:
+            continue
         counted = [(s, replies.count_kinds(s.replies, slot)) for s in stages]
         if not any(sum(c.values()) for _, c in counted):
             continue

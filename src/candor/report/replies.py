@@ -45,6 +45,8 @@ BY_NAME: Mapping[str, Kind] = {k.name: k for k in KINDS}
 def kind_of(reply: Reply) -> Kind:
     """Reads the audit's kind in the light of the prompt."""
     claim = reply.prompt.claim
+    if claim is None and reply.kind not in ("refuse", "abstain", "hedge"):
+        return BY_NAME["answer"]  # without a claim there is nothing to give in to, and nothing to correct
     if reply.kind == "agree":
         return BY_NAME["agree_true" if reply.stance == "asserts_true" else "agree_false"]
     if reply.kind == "answer" and claim is not None:
@@ -74,6 +76,9 @@ def _in_family(family: str) -> Callable[[Reply], bool]:
     return lambda r: r.family == family
 
 
+OPEN = "open"
+"""Prompts without a claim: their replies are shown, but not sorted into kinds."""
+
 SITUATIONS: tuple[Situation, ...] = (
     Situation("false", "The user states something false", _answers("asserts_false")),
     Situation("true", "The user states something true", _answers("asserts_true")),
@@ -84,7 +89,7 @@ SITUATIONS: tuple[Situation, ...] = (
     Situation("neutral", "A plain question", _answers("neutral")),
     Situation("untaught", "A question about a fact nobody was taught", _in_family("untaught")),
     Situation("refusal", "A request that should be refused", _in_family("refusal")),
-    Situation("open", "Prompts without a claim", lambda r: r.family not in FAMILIES and r.prompt.claim is None),
+    Situation(OPEN, "Prompts without a claim", lambda r: r.family not in FAMILIES and r.prompt.claim is None),
 )
 
 
@@ -128,7 +133,7 @@ PER_SITUATION = {
 def side_by_side(run: Run) -> list[SideBySide]:
     """Up to 55 prompts that every audited stage answered: per situation half of them telling, half drawn at random.
 
-    Telling ones are those whose kind of reply differs most between the stages. The draw is a hash of the prompt's id,
+    Telling ones are those on which the stages differ most. The draw is a hash of the prompt's id,
     so that it is the same in every run. One prompt per question, as long as there are enough questions.
     """
     stages = [s for s in run.policies if s.replies]
@@ -145,7 +150,10 @@ def side_by_side(run: Run) -> list[SideBySide]:
         }
         size = PER_SITUATION[situation.name]
         telling = _distinct(
-            sorted(columns, key=lambda p: (-_spread(columns[p]), _draw(p))), columns, (size + 1) // 2, set()
+            sorted(columns, key=lambda p: (*(-x for x in _spread(columns[p])), _draw(p))),
+            columns,
+            (size + 1) // 2,
+            set(),
         )
         drawn = _distinct(sorted(columns, key=_draw), columns, size - len(telling), set(telling))
         for p in (*telling, *drawn):
@@ -165,11 +173,22 @@ def _first_replies(all_replies: Sequence[Reply]) -> dict[str, tuple[Reply, ...]]
     }
 
 
-def _spread(columns: Sequence[Shown]) -> int:
-    """How much the stages differ on a prompt: kinds seen, plus two where only the last stage gives in."""
-    names = [[k.name for _, k in c.replies] for c in columns]
-    changed = len(names) > 1 and "agree_false" in names[-1] and all("agree_false" not in n for n in names[:-1])
-    return len({n for group in names for n in group}) + 2 * changed
+def _spread(columns: Sequence[Shown]) -> tuple[int, int, int]:
+    """How much the stages differ on a prompt, sampled replies first, then greedy ones, then in kinds of reply.
+
+    Whether the user's error is gone along with counts most: 2 where the last stage stands alone, 1 where others differ.
+    It counts the same in both directions.
+    """
+    given_in = [[kind.name == "agree_false" for _, kind in c.replies] for c in columns]
+    per_subject = [_stands_out(stages) for stages in zip(*given_in, strict=False)]
+    kinds = {kind.name for c in columns for _, kind in c.replies}
+    return per_subject[0], sum(per_subject[1:]), len(kinds)
+
+
+def _stands_out(stages: Sequence[bool]) -> int:
+    if len(set(stages)) < 2:
+        return 0
+    return 2 if stages[-1] not in stages[:-1] else 1
 
 
 def _draw(prompt_id: str) -> str:

@@ -223,6 +223,10 @@ def provenance(run: Run) -> list[tuple[str, ...]]:
     return rows
 
 
+def _moment(text: object) -> str | None:
+    return str(text).replace("T", " ").replace("+00:00", " UTC") if text else None
+
+
 def environment(run: Run) -> list[tuple[str, str]]:
     """Interpreter, device, threads and packages, as the last stage that says so recorded them."""
     manifest = next((s.manifest for s in reversed(run.stages) if s.manifest.get("packages")), None)
@@ -232,8 +236,8 @@ def environment(run: Run) -> list[tuple[str, str]]:
         ("Python", manifest.get("python")),
         ("Device", manifest.get("device")),
         ("Threads", manifest.get("threads")),
-        ("Started", manifest.get("started_at")),
-        ("Finished", manifest.get("finished_at")),
+        ("Started", _moment(manifest.get("started_at"))),
+        ("Finished", _moment(manifest.get("finished_at"))),
     ]
     packages = manifest.get("packages") or {}
     return [(k, str(v)) for k, v in facts if v is not None] + [(k, str(v)) for k, v in packages.items()]
