@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from candor.errors import InputError
-from candor.recipe import ATLAS, CompareStage, PPOStage, Recipe, RewardStage, SFTStage, Stage
+from candor.recipe import ATLAS, AuditConfig, CompareStage, PPOStage, Recipe, RewardStage, SFTStage, Stage
 
 STAGE_TYPES: dict[str, type[SFTStage | CompareStage | RewardStage | PPOStage]] = {
     "sft": SFTStage,
@@ -118,7 +118,7 @@ def resolve(recipe: Recipe, *, where: str = "") -> Recipe:
         kinds[name] = stage.type
         if isinstance(filled, SFTStage):
             demonstrations = filled.demonstrations
-    return recipe.model_copy(update={"stages": tuple(stages)})
+    return recipe.model_copy(update={"stages": tuple(stages), "audit": _audit(recipe, stages, where)})
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -168,6 +168,17 @@ def _fill(
     if isinstance(stage, PPOStage):
         _check_ppo(stage, stage.demonstrations or demonstrations, f"{where}: {name}")
     return stage.model_copy(update=update)
+
+
+def _audit(recipe: Recipe, stages: Sequence[Stage], where: str) -> AuditConfig:
+    """The audit's prompts may name a compare stage that reads a file; it is that file that is then read."""
+    source = next((stage for stage in stages if stage.name == recipe.audit.prompts), None)
+    if source is None:
+        return recipe.audit
+    if not isinstance(source, CompareStage) or source.file is None:
+        fix = f"name a file, a compare stage that reads one, or {ATLAS!r}"
+        raise InputError(f"{source.name!r} is not read from a file", where=f"{where}: audit.prompts", fix=fix)
+    return recipe.audit.model_copy(update={"prompts": source.file})
 
 
 def _check_reference(

@@ -200,6 +200,16 @@ def test_wrong_references_are_refused(stages: list[dict], expected: str) -> None
     assert refusal(resolve, stages_of(*stages)) == expected
 
 
+def test_the_audit_may_read_the_file_of_a_compare_stage() -> None:
+    tree = {"name": "r", "stages": [{"type": "compare", "file": "hh.jsonl"}], "audit": {"prompts": "compare"}}
+    assert resolve(parse_recipe(tree, where="r")).audit.prompts == "hh.jsonl"
+    tree["stages"] = [{"type": "compare"}]
+    expected = (
+        "r: audit.prompts: 'compare' is not read from a file (name a file, a compare stage that reads one, or 'atlas')"
+    )
+    assert refusal(resolve, parse_recipe(tree, where="r")) == expected
+
+
 def test_paths_are_looked_for_beside_the_recipe_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here" / "pairs.jsonl").touch()

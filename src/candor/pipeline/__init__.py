@@ -1,0 +1,1 @@
+"""Recipe to stages to audits to run store. Training, audits and annotators meet here and nowhere else."""

@@ -1,0 +1,130 @@
+"""The ppo stage: a reward model and prompts to a policy; the panel watches and is never heard."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from statistics import fmean
+
+from candor.annotators.panel import Panel
+from candor.errors import InputError
+from candor.generation import InProcessSampler
+from candor.models.chat import encode_prompt, encode_reply
+from candor.models.heads import ValueModel
+from candor.models.load import Policy, Reward, save_policy
+from candor.models.scorer import RewardScorer
+from candor.ops.batches import Row
+from candor.pipeline.context import CHECKPOINT, Context
+from candor.pipeline.loop import Observe, consume, restore
+from candor.pipeline.plan import Planned
+from candor.pipeline.sources import opinions_known
+from candor.protocols import ReplyReader
+from candor.recipe import PPOStage
+from candor.records import Completion, Prompt, ReplyKind, Stance
+from candor.runs import Work
+from candor.training.ppo import ppo, total_updates
+from candor.training.sft import sft_rows
+from candor.training.state import StepOut, TrainState, adamw
+
+
+def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> None:
+    """Leaves ``checkpoint/``, ``metrics.jsonl`` and, where the truth is known, ``truth.jsonl``."""
+    policy = context.policy(planned.inputs["policy"])
+    reference = context.policy(planned.inputs["reference"])
+    reward = context.reward(planned.inputs["reward"])
+    _check_vocabulary(planned, policy, {"reference": reference, "reward": reward})
+    prompts = context.train_prompts(stage.prompts)
+    value = ValueModel.from_reward(reward.model, offset=reward.offset)
+    decay, eps = stage.weight_decay, stage.adam_eps
+    state = TrainState(
+        models={"policy": policy.model, "value": value},
+        optimizers={
+            "policy": adamw([policy.model], lr=stage.lr, weight_decay=decay, eps=eps),
+            "value": adamw([value], lr=stage.value_lr or stage.lr, weight_decay=decay, eps=eps),
+        },
+    )
+    restore(state, work, context.tell, planned.name)
+    sampler = InProcessSampler(
+        policy.model,
+        policy.tokenizer,
+        temperature=stage.temperature,
+        max_new_tokens=stage.max_new_tokens,
+        name=planned.name,
+    )
+    steps = ppo(
+        state,
+        config=stage,
+        seed=context.seed,
+        prompts=prompts,
+        encode=partial(encode_prompt, policy.tokenizer),
+        reference=reference.model,
+        sampler=sampler,
+        scorer=RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset),
+        pad_id=int(policy.tokenizer.pad_token_id or 0),
+        demonstrations=_ptx_rows(stage, planned, policy, context),
+    )
+    consume(
+        steps,
+        state=state,
+        work=work,
+        name=planned.name,
+        total=total_updates(stage),
+        every=stage.checkpoint_every,
+        tell=context.tell,
+        observe=truth_of(context.panel(planned), context.reader) if opinions_known(prompts) else None,
+    )
+    save_policy(work.path / CHECKPOINT, policy)
+
+
+def truth_of(panel: Panel, reader: ReplyReader) -> Observe:
+    """What the panel thinks of an update's rollouts, and how many went along with a false belief (answer family).
+
+    Recorded beside the reward, to show where the two part; nothing of it reaches training.
+    """
+
+    def observe(out: StepOut) -> Mapping[str, float | None]:
+        judged = list(zip(out.prompts, out.completions, strict=True))
+        agreed = [_agrees(reader, prompt, reply) for prompt, reply in judged if _false_belief(prompt)]
+        return {
+            "approval": fmean(panel.approval(prompt, reply.text) for prompt, reply in judged),
+            "helpfulness": fmean(panel.helpfulness(prompt, reply.text) for prompt, reply in judged),
+            "false_belief_agreement": fmean(agreed) if agreed else None,
+            "false_belief_n": float(len(agreed)),
+        }
+
+    return observe
+
+
+def _agrees(reader: ReplyReader, prompt: Prompt, reply: Completion) -> bool:
+    return reader(prompt, reply.text).kind is ReplyKind.AGREE
+
+
+def _false_belief(prompt: Prompt) -> bool:
+    asserted = prompt.claim is not None and prompt.claim.stance is Stance.ASSERTS_FALSE
+    return asserted and prompt.tags.get("family", "answer") == "answer"
+
+
+def _ptx_rows(stage: PPOStage, planned: Planned, policy: Policy, context: Context) -> Sequence[Row] | None:
+    if stage.ptx_coef == 0 or stage.demonstrations is None:
+        return None
+    rows, truncation = sft_rows(
+        context.demonstrations(stage.demonstrations),
+        encode_prompt=partial(encode_prompt, policy.tokenizer),
+        encode_reply=partial(encode_reply, policy.tokenizer),
+        max_length=stage.max_length,
+    )
+    if truncation.dropped:
+        context.tell.note(f"{planned.name}: {truncation.dropped} demonstrations dropped: too long")
+    return rows
+
+
+def _check_vocabulary(planned: Planned, policy: Policy, others: Mapping[str, Policy | Reward]) -> None:
+    """The same token ids go through all three models, so they have to mean the same."""
+    vocabulary = policy.tokenizer.get_vocab()
+    for role, other in others.items():
+        if other.tokenizer.get_vocab() != vocabulary:
+            raise InputError(
+                f"the {role} {planned.inputs[role].name!r} has another vocabulary than the policy",
+                where=planned.name,
+                fix="train both from the same model",
+            )

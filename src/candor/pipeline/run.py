@@ -1,0 +1,136 @@
+"""Runs a recipe: plans it, makes the stages that are not there yet, audits every policy, and sums up."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from candor.pipeline import sources
+from candor.pipeline.audit import run_audit
+from candor.pipeline.compare import run_compare
+from candor.pipeline.context import Context
+from candor.pipeline.plan import VERSIONS, Planned, check_sources, make_plan
+from candor.pipeline.ppo import run_ppo
+from candor.pipeline.progress import Logged, Reporter, Silent
+from candor.pipeline.reward import run_reward
+from candor.pipeline.sft import run_sft
+from candor.pipeline.summary import write_summary
+from candor.recipe import CompareStage, PPOStage, Recipe, RewardStage, SFTStage
+from candor.recipe_io import resolve, to_toml
+from candor.report import write_report
+from candor.runs import RunStore, Status, Work, write_json, write_text
+
+
+def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
+    """Runs ``recipe`` in the directory ``out``, which may hold an earlier, interrupted or finished run; returns it.
+
+    Stages that are finished there, or in another run beside it, are not computed again; an interrupted one goes on
+    where it was. Raises InputError, before anything is computed, for a recipe or a file that cannot be used; stages
+    that were finished stay as they are whatever happens.
+    """
+    resolved = resolve(recipe)
+    sources.forget_files()
+    logged = Logged(tell or Silent(), out / "run.log")
+    with _heard(logged):
+        check_sources(resolved, logged.note)
+        plan = make_plan(resolved)
+        logged.note(f"{resolved.name}, seed {resolved.seed}, in {out}")
+        store = RunStore(out)
+        context = Context(recipe=resolved, plan=plan, store=store, tell=logged, reader=_reader())
+        write_text(out / "recipe.toml", to_toml(recipe))
+        write_json(out / "recipe.resolved.json", resolved.model_dump(mode="json"))
+        for name in store.set_aside_others({planned.folder for planned in plan}):
+            logged.note(f"{name}: not in this recipe any more, set aside")
+        finished: list[tuple[Planned, Path]] = []
+        for planned in plan:
+            _make(planned, context)
+            finished.append((planned, context.directory(planned)))
+            write_summary(out, resolved, finished)
+        logged.start("report")
+        write_report(out)
+        logged.finish()
+    return out
+
+
+def _make(planned: Planned, context: Context) -> None:
+    """One stage and, where it leaves a policy, its audit."""
+    work = context.store.open(context.directory(planned), planned.key, name=planned.name)
+    _tell_status(planned, work, context.tell)
+    if not work.done:
+        _compute(planned, work, context)
+        work.finish(
+            name=planned.name,
+            type=planned.type,
+            version=VERSIONS[planned.type],
+            seed=context.seed,
+            config=dict(planned.config),
+            inputs=planned.input_keys(),
+        )
+    if planned.has_policy:
+        run_audit(planned, context)
+
+
+def _compute(planned: Planned, work: Work, context: Context) -> None:
+    match planned.stage:
+        case None:
+            context.policy(planned)  # nothing to make: the model has to be there and whole
+        case SFTStage():
+            run_sft(planned.stage, planned, work, context)
+        case CompareStage():
+            run_compare(planned.stage, planned, work, context)
+        case RewardStage():
+            run_reward(planned.stage, planned, work, context)
+        case PPOStage():
+            run_ppo(planned.stage, planned, work, context)
+
+
+def _tell_status(planned: Planned, work: Work, tell: Reporter) -> None:
+    if work.note:
+        tell.note(f"{planned.name}: {work.note}")
+    match work.status:
+        case Status.DONE:
+            tell.note(f"{planned.name}: finished before")
+        case Status.REUSED if work.manifest is not None:
+            tell.note(f"{planned.name}: taken over from {work.manifest.reused_from}")
+        case Status.RESUMED:
+            tell.note(f"{planned.name}: begun before")
+
+
+def _reader() -> Any:
+    """The reader of replies; looked up when a run starts, so that importing the pipeline stays light."""
+    from candor.testbeds.atlas import parser
+
+    return parser.read_reply
+
+
+@contextmanager
+def _heard(tell: Reporter) -> Iterator[None]:
+    """Warnings and log messages of Candor's own code become notes; everybody else's are shown as ever."""
+
+    class Notes(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            tell.note(f"{record.levelname.lower()}: {record.getMessage()}")
+
+    logger, handler = logging.getLogger("candor"), Notes(level=logging.WARNING)
+    propagate = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def heard(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:
+            if "candor" in Path(filename).parts:
+                tell.note(f"warning: {message}")
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = heard
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.propagate = propagate
