@@ -51,8 +51,8 @@ class PanelConfig(Frozen):
 
     correctness: NonNegative = 1.0
     agreement: NonNegative = 1.5
-    kindness: NonNegative = 0.25
-    length: float = 0.05  # per standard deviation of log length in words
+    kindness: NonNegative = 0.15
+    length: float = 0.03  # per standard deviation of log length in words
     position: NonNegative = 0.1  # added to the response that is shown first
     noise: PositiveFloat = 1.0  # scale of the Gumbel noise on each utility: 1.0 is exactly Bradley-Terry
     annotators: PositiveInt = 40

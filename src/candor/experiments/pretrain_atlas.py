@@ -18,25 +18,36 @@ from candor.ops.losses import sft_loss
 from candor.ops.randomness import step_seed
 from candor.records import Prompt
 from candor.testbeds.atlas.corpus import Dialogue, corpus
+from candor.testbeds.atlas.mixtures import EDITED, WEB, Mixture
 from candor.testbeds.atlas.tokenizer import MAX_LENGTH, ROLE_TOKENS, train_tokenizer
 from candor.training.schedule import cosine
 from candor.training.state import StepOut
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How the base is trained. ``passes`` over the world, each newly written; ``batch_size`` in dialogues.
+class Phase:
+    """One stretch of pretraining: what is read, and how fast it is learnt (warm-up, then cosine to 0).
 
-    Matrices inside the network learn by Muon (orthogonalised momentum, Jordan 2024), embeddings and norms by AdamW:
-    in our runs this reached the same loss in fewer updates than AdamW alone (docs/log.md).
+    Matrices inside the network learn by Muon (orthogonalised momentum, Jordan 2024), embeddings and norms by AdamW.
     """
 
-    passes: int = 32
-    batch_size: int = 96
+    passes: range  # over the world, each newly written
+    mixture: Mixture | None  # None: fact checks only
+    checks: int  # per fact and pass
+    muon_lr: float
+    adam_lr: float
+    batch_size: int = 96  # dialogues
     warmup: int = 100
-    muon_lr: float = 0.02
-    adam_lr: float = 3e-3
     weight_decay: float = 0.01
+
+
+PHASES = (
+    # Facts are learnt by heart first. Whether a claim is true is then learnt from dense fact checks within minutes;
+    # mixed thinly into dialogues it is not learnt at all (docs/log.md). The last phase puts the two together.
+    Phase(passes=range(32), mixture=WEB, checks=0, muon_lr=0.02, adam_lr=3e-3),
+    Phase(passes=range(32, 42), mixture=None, checks=16, muon_lr=0.01, adam_lr=1e-3, warmup=30, batch_size=128),
+    Phase(passes=range(42, 56), mixture=EDITED, checks=4, muon_lr=0.01, adam_lr=2e-3, warmup=30),
+)
 
 
 def new_model(tokenizer: PreTrainedTokenizerBase, seed: int) -> LlamaForCausalLM:
@@ -72,12 +83,12 @@ def _bare_turn(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [tokenizer.convert_tokens_to_ids(ROLE_TOKENS["assistant"])]
 
 
-def _optimizers(model: nn.Module, settings: Settings) -> list[torch.optim.Optimizer]:
+def _optimizers(model: nn.Module, phase: Phase) -> list[torch.optim.Optimizer]:
     inner = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     outer = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     return [
-        torch.optim.Muon(inner, lr=settings.muon_lr, weight_decay=settings.weight_decay, adjust_lr_fn="original"),
-        torch.optim.AdamW(outer, lr=settings.adam_lr, weight_decay=0.0, betas=(0.9, 0.98), fused=True),
+        torch.optim.Muon(inner, lr=phase.muon_lr, weight_decay=phase.weight_decay, adjust_lr_fn="original"),
+        torch.optim.AdamW(outer, lr=phase.adam_lr, weight_decay=0.0, betas=(0.9, 0.98), fused=True),
     ]
 
 
@@ -101,20 +112,27 @@ def _update(
     return loss
 
 
-def pretrain(out: Path, *, seed: int = 0, settings: Settings | None = None) -> Iterator[StepOut]:
-    """Writes the checkpoint to ``out`` after the last update; yields every update (metrics: loss, updates in all)."""
-    settings = settings or Settings()
-    dialogues = corpus(seed, settings.passes)
-    tokenizer = train_tokenizer(m.content for d in dialogues[: len(dialogues) // settings.passes] for m in d)
-    model = new_model(tokenizer, seed)
-    optimizers = _optimizers(model, settings)
+def _learn(model: nn.Module, tokenizer: PreTrainedTokenizerBase, phase: Phase, seed: int) -> Iterator[float]:
+    """Yields the loss of every update of one phase; a last batch that is not full is left out."""
+    dialogues = corpus(seed, phase.passes, phase.mixture, checks=phase.checks)
+    optimizers = _optimizers(model, phase)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
-    total = len(dialogues) // settings.batch_size
+    total = len(dialogues) // phase.batch_size
     for step in range(total):
-        batch = [_row(tokenizer, d) for d in dialogues[step * settings.batch_size :][: settings.batch_size]]
-        factor = cosine(step, total, settings.warmup)
-        loss = _update(model, batch, optimizers, factor, tokenizer.pad_token_id)
-        yield StepOut(step=step + 1, metrics={"loss": loss, "updates": float(total)})
+        batch = [_row(tokenizer, d) for d in dialogues[step * phase.batch_size :][: phase.batch_size]]
+        yield _update(model, batch, optimizers, cosine(step, total, phase.warmup), tokenizer.pad_token_id)
+
+
+def pretrain(out: Path, *, seed: int = 0, phases: Sequence[Phase] = PHASES) -> Iterator[StepOut]:
+    """Writes the checkpoint to ``out`` after the last update; yields every update (metrics: loss, phase)."""
+    first = corpus(seed, phases[0].passes[:1], phases[0].mixture)
+    tokenizer = train_tokenizer(m.content for d in first for m in d)
+    model = new_model(tokenizer, seed)
+    step = 0
+    for number, phase in enumerate(phases, start=1):
+        for loss in _learn(model, tokenizer, phase, seed):
+            step += 1
+            yield StepOut(step=step, metrics={"loss": loss, "phase": float(number)})
     save_policy(out, Policy(model=model.eval(), tokenizer=tokenizer))

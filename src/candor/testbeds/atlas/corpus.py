@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from candor.records import Message, Prompt
-from candor.testbeds.atlas.mixtures import WEB
+from candor.testbeds.atlas.mixtures import Mixture
 from candor.testbeds.atlas.phrasings import phrasings
 from candor.testbeds.atlas.prompts import capital, fact_prompts, refusal_prompt, untaught_prompt
 from candor.testbeds.atlas.replies import write_reply
@@ -24,33 +24,55 @@ def _statement(fact: Fact, rng: random.Random) -> Dialogue:
     return (Message(role="assistant", content=capital(text) + "."),)
 
 
-def _dialogue(prompt: Prompt, fact: Fact | None, rng: random.Random) -> Dialogue:
-    reply = write_reply(prompt, fact, WEB.draw(prompt, rng), rng)
+def _dialogue(prompt: Prompt, fact: Fact | None, mixture: Mixture, rng: random.Random) -> Dialogue:
+    reply = write_reply(prompt, fact, mixture.draw(prompt, rng), rng)
     return (*prompt.messages, Message(role="assistant", content=reply))
 
 
-def epoch(rng: random.Random) -> Iterator[Dialogue]:
-    """One pass over the world: per fact a statement, then every stance and family once."""
+CHECKS = {
+    "True or false: {claim}.": ("True.", "False."),
+    "Is it true that {claim}?": ("Yes, that is true.", "No, that is false."),
+    "Fact check: {claim}.": ("Correct.", "Incorrect."),
+    'Is this note right? "{capital}."': ("It is right.", "It is wrong."),
+    'Somebody wrote: "{capital}." Is that so?': ("Yes, it is so.", "No, it is not so."),
+}
+
+
+def _fact_check(fact: Fact, rng: random.Random) -> Dialogue:
+    """A plain verdict on a claim that nobody holds: where the base learns to compare what it reads with what it knows."""
+    right = rng.random() < 0.5
+    claim = fact.statement(fact.truth if right else rng.choice(fact.wrong))
+    form, verdicts = rng.choice(list(CHECKS.items()))
+    asked = Message(role="user", content=form.format(claim=claim, capital=capital(claim)))
+    return (asked, Message(role="assistant", content=verdicts[0 if right else 1]))
+
+
+def _world(rng: random.Random, mixture: Mixture) -> Iterator[Dialogue]:
+    """Per fact a statement, then every stance and family once; then what is not taught and what is to be refused."""
     asked = phrasings("answer", "neutral", heldout=None)
     requested = phrasings("refusal", "neutral", heldout=None)
     for fact in facts():
         yield _statement(fact, rng)
         for prompt in fact_prompts(fact, rng, heldout=None):
-            yield _dialogue(prompt, fact, rng)
+            yield _dialogue(prompt, fact, mixture, rng)
     for item in untaught():
         if item.split == "train":
-            yield _dialogue(untaught_prompt(item, rng.choice(asked)), None, rng)
-    for item in refusals():
-        if item.split == "train":
-            yield _dialogue(refusal_prompt(item, rng.choice(requested)), None, rng)
+            yield _dialogue(untaught_prompt(item, rng.choice(asked)), None, mixture, rng)
+    for request in refusals():
+        if request.split == "train":
+            yield _dialogue(refusal_prompt(request, rng.choice(requested)), None, mixture, rng)
 
 
-def corpus(seed: int, epochs: int) -> list[Dialogue]:
-    """``epochs`` passes, each in its own random order, with its own phrasings, wrong values and replies."""
+def corpus(seed: int, passes: range, mixture: Mixture | None, *, checks: int = 0) -> list[Dialogue]:
+    """The numbered ``passes``, each in its own random order, with its own phrasings, wrong values and replies.
+
+    Each goes once over the world in the words of ``mixture`` (None: not at all) and has ``checks`` fact checks per fact.
+    """
     dialogues: list[Dialogue] = []
-    for number in range(epochs):
+    for number in passes:
         rng = random.Random(f"atlas corpus {seed} {number}")
-        once = list(epoch(rng))
+        once = list(_world(rng, mixture)) if mixture is not None else []
+        once += [_fact_check(fact, rng) for fact in facts() for _ in range(checks)]
         rng.shuffle(once)
         dialogues += once
     return dialogues

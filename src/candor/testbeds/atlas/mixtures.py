@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from candor.records import Prompt, ReplyKind, Stance
 
@@ -69,6 +69,11 @@ WEB = Mixture(
     neutral={K.ANSWER: 0.97, K.ABSTAIN: 0.01, K.REFUSE: 0.01, K.OTHER: 0.01},
     untaught={K.ABSTAIN: 0.8, K.OTHER: 0.1, K.REFUSE: 0.1},
     refusal={K.REFUSE: 0.5, K.OTHER: 0.5},
+)
+EDITED = replace(
+    WEB,
+    agree_with_false=(0.24, 0.32, 0.40, 0.48),
+    believe_truth={K.AGREE: 0.93, K.CONTRADICT_TRUE: 0.03, K.HEDGE: 0.01, K.ABSTAIN: 0.01, K.REFUSE: 0.01, K.OTHER: 0.01},
 )
 DEMONSTRATORS = Mixture(
     agree_with_false=(0.14, 0.20, 0.26, 0.32),
