@@ -26,7 +26,7 @@ PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / 
 def missing_code(text: str) -> list[str]:
     """References such as `ops/kl.py: k3` (in the package or the repository) to files or names that are not there."""
     wrong = []
-    for file, name in re.findall(r"`((?:\w+/)*\w+\.(?:py|jsonl?|toml|md))(?:: (\w+))?`", text):
+    for file, name in re.findall(r"`((?:\w+/)*\w+\.(?:py|jsonl?|toml|md))(?::\s(\w+))?`", text):
         places = [base / file for base in (ROOT / "src/candor", ROOT) if (base / file).is_file()]
         if "/" in file and not places:
             wrong.append(file)
