@@ -38,10 +38,12 @@ if TYPE_CHECKING:
         load_recipe,
         load_reward,
         pretrain_atlas,
+        reply_batch,
         reward_from_policy,
         run,
         save_policy,
         save_reward,
+        sequence_logprobs,
     )
 
 __version__: str
@@ -74,10 +76,12 @@ __all__ = [
     "load_recipe",
     "load_reward",
     "pretrain_atlas",
+    "reply_batch",
     "reward_from_policy",
     "run",
     "save_policy",
     "save_reward",
+    "sequence_logprobs",
 ]
 
 

@@ -21,7 +21,9 @@ from candor.models.load import (
     save_policy,
     save_reward,
 )
+from candor.models.replies import reply_batch
 from candor.models.scorer import RewardScorer
+from candor.ops.logprobs import sequence_logprobs
 from candor.pipeline import run as pipeline
 from candor.pipeline.progress import Reporter, Silent, working
 from candor.recipe import Recipe
@@ -69,10 +71,12 @@ __all__ = [
     "load_recipe",
     "load_reward",
     "pretrain_atlas",
+    "reply_batch",
     "reward_from_policy",
     "run",
     "save_policy",
     "save_reward",
+    "sequence_logprobs",
 ]
 
 

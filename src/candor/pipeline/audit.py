@@ -15,10 +15,10 @@ from candor.audits.tallies import MEAN, Estimate, Resampling, Tally
 from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.jsonl import write_rows
-from candor.models.chat import encode_prompt
 from candor.models.load import Policy
+from candor.models.replies import reply_rows
 from candor.models.scorer import RewardScorer
-from candor.ops.batches import Row, make_batch, micro_batches
+from candor.ops.batches import make_batch, micro_batches
 from candor.ops.logprobs import sequence_logprobs
 from candor.ops.randomness import step_seed
 from candor.pipeline import sources
@@ -111,8 +111,8 @@ def _logprobs(
     if against is None:
         return {}
     reference = context.policy(against)
-    tokens = {prompt.id: tuple(encode_prompt(policy.tokenizer, prompt)) for prompt in prompts}
-    given = [Row(tokens=(*tokens[r.prompt_id], *r.token_ids), prompt_length=len(tokens[r.prompt_id])) for r in replies]
+    by_id = {prompt.id: prompt for prompt in prompts}
+    given = reply_rows(policy.tokenizer, [by_id[reply.prompt_id] for reply in replies], replies)
     found = [0.0] * len(given)
     pad_id = int(policy.tokenizer.pad_token_id or 0)
     for part in micro_batches([len(row.tokens) for row in given]):

@@ -10,7 +10,7 @@ from typing import Any
 
 from candor.audits.tallies import RATE, Estimate, Resampling, Tally
 from candor.errors import InputError
-from candor.models.chat import encode_prompt, encode_reply
+from candor.models.chat import encode_prompt, response_ids
 from candor.models.load import Reward, reward_from_policy, save_reward
 from candor.models.scorer import RewardScorer
 from candor.ops.randomness import shuffled, step_seed
@@ -20,7 +20,7 @@ from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known, stage_comparisons
 from candor.preferences.pairing import split_by_prompt
 from candor.recipe import CompareStage, RewardStage
-from candor.records import Comparison, Completion, Prompt, Response
+from candor.records import Comparison, Completion, Prompt
 from candor.runs import Work, write_json
 from candor.training.ranked import RankedData, RankedExample, rank_examples
 from candor.training.reward import evaluate, total_updates
@@ -68,13 +68,10 @@ def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Contex
 
 
 def _examples(comparisons: Sequence[Comparison], *, reward: Reward, stage: RewardStage) -> RankedData:
-    def tokens(response: Response) -> Sequence[int]:
-        return response.token_ids or encode_reply(reward.tokenizer, response.text)
-
     return rank_examples(
         comparisons,
         encode_prompt=partial(encode_prompt, reward.tokenizer),
-        encode_response=tokens,
+        encode_response=partial(response_ids, reward.tokenizer),
         max_length=stage.max_length,
     )
 
@@ -111,7 +108,7 @@ def _offset(stage: RewardStage, reward: Reward, context: Context) -> float:
     kept = [
         (d.prompt, r)
         for d, r in zip(chosen, replies, strict=True)
-        if len(encode_reply(reward.tokenizer, r.text)) < stage.max_length
+        if len(response_ids(reward.tokenizer, r)) < stage.max_length
     ]
     scorer = RewardScorer(reward.model, reward.tokenizer, stage.max_length)
     return fmean(scorer.score([p for p, _ in kept], [r for _, r in kept])) if kept else 0.0
@@ -149,7 +146,7 @@ def _evaluation(
 def _scores(stage: RewardStage, reward: Reward, comparisons: Sequence[Comparison]) -> Mapping[tuple[str, str], float]:
     """The score of every response that fits, by (comparison, response)."""
     asked = [(c, r) for c in comparisons for r in c.responses]
-    asked = [(c, r) for c, r in asked if len(r.token_ids or encode_reply(reward.tokenizer, r.text)) < stage.max_length]
+    asked = [(c, r) for c, r in asked if len(response_ids(reward.tokenizer, r)) < stage.max_length]
     scorer = RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset)
     scores = scorer.score([c.prompt for c, _ in asked], [r for _, r in asked])
     return {(c.id, r.id): score for (c, r), score in zip(asked, scores, strict=True)}

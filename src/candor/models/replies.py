@@ -1,0 +1,27 @@
+"""Prompts with their replies as one padded batch: what log-probabilities and losses are computed on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transformers import PreTrainedTokenizerBase
+
+from candor.models.chat import encode_prompt, response_ids
+from candor.ops.batches import Batch, Row, make_batch
+from candor.records import Prompt, Response
+
+
+def reply_rows(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], responses: Sequence[Response]
+) -> list[Row]:
+    """Each prompt in the chat format with its reply; ``prompts[i]`` belongs to ``responses[i]``."""
+    known = {prompt.id: tuple(encode_prompt(tokenizer, prompt)) for prompt in {p.id: p for p in prompts}.values()}
+    return [
+        Row(tokens=(*known[prompt.id], *response_ids(tokenizer, response)), prompt_length=len(known[prompt.id]))
+        for prompt, response in zip(prompts, responses, strict=True)
+    ]
+
+
+def reply_batch(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Batch:
+    """:func:`reply_rows` as one batch of tensors, (B, T), padded on the right."""
+    return make_batch(reply_rows(tokenizer, prompts, responses), int(tokenizer.pad_token_id or 0))
