@@ -1,4 +1,11 @@
-"""The reply reader against labelled replies (tests/data/README.md), with controls that show what thresholds catch."""
+"""The reply reader against labelled replies (tests/data/README.md), with controls that show what thresholds catch.
+
+The reader was written against the dev half and frozen before its first look at the test half (commit 76f39c3). There
+it read 88.7 % of the 238 kinds rightly (92 % of the 100 sampled replies, 86 % of the 138 written ones), 92.4 % of the
+values and 98.7 % of the admissions; recall was 1.00 for abstain, .95 correct_bluntly, .94 refuse, .92 other, .91 agree,
+.90 answer, .87 contradict_true, .76 hedge, .63 correct_kindly. Only then were the misses read and general rules mended.
+The thresholds below guard what is known; the first look is the better guess for English that nobody has tried yet.
+"""
 
 from __future__ import annotations
 
