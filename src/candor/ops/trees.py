@@ -47,25 +47,30 @@ def make_trees(trees: Sequence[Tree], pad_id: int) -> TreeBatch:
     are those of prompt + reply alone. Padding sees only itself, as a row of attention may not be empty.
     """
     longest = max(tree.length for tree in trees)
-    ids = torch.full((len(trees), longest), pad_id, dtype=torch.long)
-    positions = torch.zeros((len(trees), longest), dtype=torch.long)
-    segments = torch.full((len(trees), longest), -1, dtype=torch.long)
+    ids: list[list[int]] = []
+    positions: list[list[int]] = []
+    segments: list[list[int]] = []
     last: list[int] = []
     for row, tree in enumerate(trees):
-        place, start = 0, len(tree.prompt)
-        for segment, tokens in enumerate((tree.prompt, *tree.replies)):
-            span = slice(place, place + len(tokens))
-            ids[row, span] = torch.tensor(tokens, dtype=torch.long)
-            first = start if segment else 0
-            positions[row, span] = torch.arange(first, first + len(tokens))
-            segments[row, span] = segment
-            place += len(tokens)
-            if segment:
-                last.append(row * longest + place - 1)
-    looks, seen = segments.unsqueeze(2), segments.unsqueeze(1)
+        start = len(tree.prompt)
+        row_ids, row_positions, row_segments = list(tree.prompt), list(range(start)), [0] * start
+        for segment, reply in enumerate(tree.replies, start=1):
+            row_ids.extend(reply)
+            row_positions.extend(range(start, start + len(reply)))
+            row_segments.extend([segment] * len(reply))
+            last.append(row * longest + len(row_ids) - 1)
+        short = longest - len(row_ids)
+        ids.append(row_ids + [pad_id] * short)
+        positions.append(row_positions + [0] * short)
+        segments.append(row_segments + [-1] * short)
+    segment_ids = torch.tensor(segments)
+    looks, seen = segment_ids.unsqueeze(2), segment_ids.unsqueeze(1)
     causal = torch.ones((longest, longest), dtype=torch.bool).tril()
     allowed = causal & ((seen == looks) | (seen == 0)) & (looks >= 0)
     allowed |= torch.eye(longest, dtype=torch.bool)
     return TreeBatch(
-        input_ids=ids, attention_mask=allowed.unsqueeze(1), position_ids=positions, last=torch.tensor(last)
+        input_ids=torch.tensor(ids),
+        attention_mask=allowed.unsqueeze(1),
+        position_ids=torch.tensor(positions),
+        last=torch.tensor(last),
     )
