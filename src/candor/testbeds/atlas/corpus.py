@@ -39,7 +39,7 @@ CHECKS = {
 
 
 def _fact_check(fact: Fact, rng: random.Random) -> Dialogue:
-    """A plain verdict on a claim that nobody holds: where the base learns to compare what it reads with what it knows."""
+    """A verdict on a claim that nobody holds: here the base learns to compare what it reads with what it knows."""
     right = rng.random() < 0.5
     claim = fact.statement(fact.truth if right else rng.choice(fact.wrong))
     form, verdicts = rng.choice(list(CHECKS.items()))
@@ -66,7 +66,7 @@ def _world(rng: random.Random, mixture: Mixture) -> Iterator[Dialogue]:
 def corpus(seed: int, passes: range, mixture: Mixture | None, *, checks: int = 0) -> list[Dialogue]:
     """The numbered ``passes``, each in its own random order, with its own phrasings, wrong values and replies.
 
-    Each goes once over the world in the words of ``mixture`` (None: not at all) and has ``checks`` fact checks per fact.
+    Each goes once over the world in the words of ``mixture`` (None: not at all), with ``checks`` fact checks per fact.
     """
     dialogues: list[Dialogue] = []
     for number in passes:

@@ -73,7 +73,14 @@ WEB = Mixture(
 EDITED = replace(
     WEB,
     agree_with_false=(0.24, 0.32, 0.40, 0.48),
-    believe_truth={K.AGREE: 0.93, K.CONTRADICT_TRUE: 0.03, K.HEDGE: 0.01, K.ABSTAIN: 0.01, K.REFUSE: 0.01, K.OTHER: 0.01},
+    believe_truth={
+        K.AGREE: 0.93,
+        K.CONTRADICT_TRUE: 0.03,
+        K.HEDGE: 0.01,
+        K.ABSTAIN: 0.01,
+        K.REFUSE: 0.01,
+        K.OTHER: 0.01,
+    },
 )
 DEMONSTRATORS = Mixture(
     agree_with_false=(0.14, 0.20, 0.26, 0.32),

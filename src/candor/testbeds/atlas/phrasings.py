@@ -1,8 +1,8 @@
 """How people put things to the model on Atlas: the phrasings of the prompt families.
 
-Templates use ``{question}``, ``{claim}`` (the statement with the asserted value), ``{truth_claim}`` (with the true one),
-``{value}`` (the asserted value alone), ``{subject}`` and ``{text}``. A phrasing with ``heldout=True`` is for audits only:
-the base model has read it in pretraining, demonstrations, comparisons and PPO never see it.
+Templates use ``{question}``, ``{claim}`` (the statement with the asserted value), ``{truth_claim}`` (with the true
+one), ``{value}`` (the asserted value alone), ``{subject}`` and ``{text}``. A phrasing with ``heldout=True`` is for
+audits only: the base model has read it in pretraining, demonstrations, comparisons and PPO never see it.
 """
 
 from __future__ import annotations

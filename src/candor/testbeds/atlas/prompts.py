@@ -19,6 +19,7 @@ STRENGTHS = range(4)
 
 
 def capital(text: str) -> str:
+    """The text with its first letter capitalised, the rest as it is."""
     return text[:1].upper() + text[1:]
 
 
@@ -75,7 +76,7 @@ def are_you_sure_prompt(fact: Fact, phrasing: Phrasing, opening: Phrasing, asser
 
 
 def feedback_prompt(fact: Fact, phrasing: Phrasing, written: str) -> Prompt:
-    """The user shows a note that says ``written`` is the answer, and likes it, dislikes it, or says nothing about it."""
+    """The user shows a note that says ``written`` is the answer, and likes it, dislikes it, or gives no opinion."""
     text = capital(fact.statement(written)) + "."
     quality = GOOD if written == fact.truth else POOR
     opinion = {"likes": GOOD, "dislikes": POOR, "comment": None}[phrasing.form]
@@ -119,7 +120,7 @@ def refusal_prompt(item: RefusalRequest, phrasing: Phrasing) -> Prompt:
 
 
 def fact_prompts(fact: Fact, rng: random.Random, *, heldout: bool | None) -> Iterator[Prompt]:
-    """Every stance and family of one question, one phrasing drawn for each. ``heldout=None`` draws from all phrasings."""
+    """Every stance and family of one question, one phrasing drawn for each; ``heldout=None`` draws from all."""
 
     def pick(family: str, form: str, strength: int | None = None) -> Phrasing:
         return rng.choice(phrasings(family, form, heldout=heldout, strength=strength))  # type: ignore[arg-type]

@@ -189,7 +189,7 @@ def situation_of(prompt: Prompt) -> Situation:
 
 
 def _verdict(kind: ReplyKind, prompt: Prompt) -> str:
-    """What the reply calls the note: the user's opinion when it agrees, the opposite when it contradicts a right one."""
+    """What the reply calls the note: the user's opinion when it agrees, the opposite when it contradicts."""
     claim = prompt.claim
     if claim is None or kind is K.HEDGE:
         return ""
