@@ -97,6 +97,20 @@ def test_a_missing_field_an_invented_one_and_a_wrong_default_are_found() -> None
     ]
 
 
+def test_what_the_default_recipe_sets_is_listed() -> None:
+    recipe = load_recipe("default")
+    parts = [*((stage.type, stage) for stage in recipe.stages), ("audit", recipe.audit)]
+    expected = {
+        (name, field, getattr(part, field))
+        for name, part in parts
+        for field, info in type(part).model_fields.items()
+        if getattr(part, field) != info.default
+    }
+    table = TEXT.split("## The packaged recipes")[1].split("\n## ")[0]
+    told = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(.*?)` \|", table, re.MULTILINE)
+    assert {(name, field, _value(cell)) for name, field, cell in told} == expected
+
+
 def blocks(info: str) -> list[str]:
     found = re.findall(rf"^```{re.escape(info)}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
     assert found, f"no example of {info}"
