@@ -50,7 +50,7 @@ class PanelConfig(Frozen):
     """Simulated annotators: mean weights of their latent utility (logits), shared out over rater types."""
 
     correctness: NonNegative = 1.0
-    agreement: NonNegative = 1.5
+    agreement: NonNegative = 2.0
     kindness: NonNegative = 0.15
     length: float = 0.03  # per standard deviation of log length in words
     position: NonNegative = 0.1  # added to the response that is shown first
