@@ -346,12 +346,13 @@ def test_a_comparison_holds_what_an_annotators_record_would() -> None:
 
 
 def test_approval_exceeds_helpfulness_by_agreement_and_length_alone() -> None:
-    panel = Panel(PanelConfig(), reader, "choice", 0)
+    weights = PanelConfig()
+    panel = Panel(weights, reader, "choice", 0)
     for text in ("agree Lagos", "correct_kindly Abuja because the map says so", "hedge -", "other -"):
         seen = panel.features(FALSE, text)
-        bias = 1.5 * seen.agrees + 0.05 * seen.log_length
+        bias = weights.agreement * seen.agrees + weights.length * seen.log_length
         assert panel.approval(FALSE, text) - panel.helpfulness(FALSE, text) == pytest.approx(bias, abs=1e-12)
-        assert panel.helpfulness(FALSE, text) == pytest.approx(seen.correct + 0.25 * seen.kind, abs=1e-12)
+        assert panel.helpfulness(FALSE, text) == pytest.approx(seen.correct + weights.kindness * seen.kind, abs=1e-12)
     assert panel.approval(FALSE, AGREE.text) > panel.approval(FALSE, KIND.text)
     assert panel.helpfulness(FALSE, AGREE.text) < panel.helpfulness(FALSE, KIND.text)
 
