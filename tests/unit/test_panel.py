@@ -65,7 +65,7 @@ AGREE, BLUNT, KIND, WRONG = (
 
 
 def plain(*, feedback: Feedback = "choice", seed: int = 0, rater: RaterType = PLAIN, **weights: float) -> Panel:
-    config = PanelConfig(**{"position": 0.0, **weights, "annotators": 1, "raters": (rater,)})
+    config = PanelConfig(**{"position": 0.0, "agreement": 1.5, **weights, "annotators": 1, "raters": (rater,)})
     return Panel(config, reader, feedback, seed)
 
 
@@ -314,7 +314,7 @@ def test_members_share_the_work_equally() -> None:
 
 
 def test_describe_is_json_and_gives_effective_weights() -> None:
-    panel = Panel(PanelConfig(), reader, "ranking", 3)
+    panel = Panel(PanelConfig(agreement=1.5), reader, "ranking", 3)
     told = json.loads(json.dumps(panel.describe()))
     assert told["mean_weights"]["agreement"] == pytest.approx(1.5)
     assert sum(t["annotators"] * t["weights"]["agreement"] for t in told["types"]) / 40 == pytest.approx(1.5)
