@@ -109,6 +109,7 @@ def audit_key(planned: Planned, recipe: Recipe, plan: tuple[Planned, ...]) -> st
             "config": audit.model_dump(mode="json", exclude={"prompts"}),
             "prompts": _file_fingerprint("heldout", audit.prompts, recipe.seed),
             "panel": panel_of(planned, plan)[0].model_dump(mode="json"),
+            "judges": sources.judges_fingerprint(),
             "seed": recipe.seed,
         }
     )
@@ -121,16 +122,23 @@ def reference_of(planned: Planned) -> Planned | None:
 
 def check_sources(recipe: Recipe, note: sources.Note) -> None:
     """Reads every file that the recipe names, so that a malformed one stops the run before it starts."""
+    told: set[str] = set()
+
+    def once(text: str) -> None:  # several stages may read one file
+        if text not in told:
+            told.add(text)
+            note(text)
+
     stages = {stage.name for stage in recipe.stages}
     for stage in recipe.stages:
         if isinstance(stage, CompareStage) and stage.file is not None:
-            sources.comparison_file(stage.file, note=note)
+            sources.comparison_file(stage.file, note=once)
         if isinstance(stage, CompareStage | PPOStage) and stage.prompts not in stages and not _reads_file(stage):
-            sources.train_prompts(stage.prompts, seed=recipe.seed, note=note)
+            sources.train_prompts(stage.prompts, seed=recipe.seed, note=once)
         wanted = _demonstrations(stage)
         if wanted is not None:
-            sources.demonstrations(wanted, seed=recipe.seed, note=note)
-    sources.audit_prompts(recipe.audit.prompts, note=note)
+            sources.demonstrations(wanted, seed=recipe.seed, note=once)
+    sources.audit_prompts(recipe.audit.prompts, note=once)
 
 
 def _reads_file(stage: Stage) -> bool:
@@ -164,6 +172,8 @@ def _stage_key(stage: Stage, inputs: Mapping[str, Planned], recipe: Recipe) -> s
         config = stage.model_dump(mode="json", exclude=WITHOUT_EFFECT | {*ROLES, "demonstrations"})
         if isinstance(stage, CompareStage | PPOStage) and "prompts" not in inputs:
             external["prompts"] = _file_fingerprint("train", stage.prompts, recipe.seed)
+        if isinstance(stage, CompareStage):
+            external["judges"] = sources.judges_fingerprint()
         wanted = _demonstrations(stage)
         if wanted is not None:
             external["demonstrations"] = _file_fingerprint("demonstrations", wanted, recipe.seed)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from candor.models.load import quiet_transformers
 from candor.pipeline import sources
 from candor.pipeline.audit import run_audit
 from candor.pipeline.compare import run_compare
@@ -109,7 +110,10 @@ def _reader() -> Any:
 
 @contextmanager
 def _heard(tell: Reporter) -> Iterator[None]:
-    """Warnings and log messages of Candor's own code become notes; everybody else's are shown as ever."""
+    """Warnings and log messages of Candor's own code become notes; other packages' warnings are shown as ever.
+
+    Transformers' messages on loading and encoding are silenced: what matters in them is checked and told in words.
+    """
 
     class Notes(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -119,7 +123,7 @@ def _heard(tell: Reporter) -> Iterator[None]:
     propagate = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quiet_transformers():
         show = warnings.showwarning
 
         def heard(message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: Any = None) -> None:

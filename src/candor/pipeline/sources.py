@@ -11,12 +11,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, assert_never
 
+from candor import annotators
 from candor.datafiles import read_demonstrations, read_prompts
 from candor.errors import InputError
 from candor.preferences.formats import ReadReport, read_comparisons
 from candor.recipe import ATLAS
 from candor.records import Claim, Comparison, Demonstration, Prompt, to_json
 from candor.runs import content_key, hash_path, read_records
+from candor.testbeds import atlas
 from candor.testbeds.atlas.base import base_path
 
 Note = Callable[[str], None]
@@ -97,6 +99,17 @@ def model_fingerprint(path: str) -> str:
     if path.startswith((".", "/", "~")):
         raise InputError("no such checkpoint directory", where=path)
     return f"hub:{path}"
+
+
+@lru_cache(maxsize=1)
+def judges_fingerprint() -> str:
+    """The content hash of the code that stands for people: the simulated annotators and the reader of replies.
+
+    What they would say is an input of every comparison and every audit, so that a change in them must not be answered
+    with a result from before it.
+    """
+    folders = (Path(annotators.__file__).parent, Path(atlas.__file__).parent)
+    return content_key({file.name: hash_path(file) for folder in folders for file in sorted(folder.glob("*.py"))})
 
 
 def opinions_known(prompts: Sequence[Prompt]) -> bool:
