@@ -253,6 +253,8 @@ CONSIDERATE = any_of(
     r"(?:I|we)(?: \w+){0,2} (?:understand|see (?:why|how|what|where|that)|get why|hear you|sympathi[sz]e|know "
     r"(?:that |how )?(?:you|it|many))",
     r"understandabl[ey]",
+    r"(?<!not a )(?<!not the )(?:good|great|nice|lovely|fine|excellent|wonderful|beautiful|superb) (?:\w+ )?(?:choice|"
+    r"pick|taste)",
     r"(?:easy|easily|often|commonly|frequently|always|get|gets|got|so many people) (?:\w+ ){0,2}?(?:mix|mixed|"
     r"confuse|confused|mistaken|mistake|slip|overlook|miss|to mix|to confuse|to think|to get)(?: \w+)?",
     r"(?:common|frequent|popular|widespread|natural|classic|easy|honest) (?:\w+ )?(?:mistake|slip|mix-up|"

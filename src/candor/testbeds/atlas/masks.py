@@ -94,6 +94,7 @@ class ClaimForms:
     marks: tuple[str, ...]  # the mark for each group of `mask`
     others: dict[str, str]  # mark to value, for the world's other wrong answers
     subject_words: frozenset[str]
+    relation_words: frozenset[str]  # what is asked about the subject: "capital", "wrote"
     asks_for_name: bool  # a person or place: a third value has a capital letter
     asks_where: bool  # "in Asia" is an answer
 
@@ -137,9 +138,15 @@ def claim_forms(question: str, truth: str | None, asserted: str | None) -> Claim
         marks=tuple(mark for _, mark in forms),
         others=others,
         subject_words=frozenset(content_words(subject)),
+        relation_words=_relation_words(question),
         asks_for_name=_ASKS_FOR_NAME.match(question) is not None,
         asks_where=_ASKS_WHERE.search(question) is not None,
     )
+
+
+def _relation_words(question: str) -> frozenset[str]:
+    words = {word.lower() for word in WORD.findall(question)} & cues.RELATION_WORDS
+    return frozenset(words | ({"colour", "color"} if words & {"colour", "color"} else set()))
 
 
 def _form(form: str, mark: str) -> str:

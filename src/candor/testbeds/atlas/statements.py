@@ -12,6 +12,7 @@ from candor.records import Claim
 from candor.testbeds.atlas import cues
 from candor.testbeds.atlas.clauses import (
     COPULA,
+    Clause,
     Reading,
     clauses,
     names_asked,
@@ -23,6 +24,7 @@ from candor.testbeds.atlas.masks import (
     ANY_VALUE,
     MARK,
     PRONOUN,
+    SUBJECT,
     VALUE,
     WORD,
     ClaimForms,
@@ -81,13 +83,58 @@ def _read_mentions(reading: Reading, index: int, forms: ClaimForms, needs_subjec
             if not after.strip() and following and re.match(r"(?:no|not|nope|wrong|never)\b", following[0].text, re.I):
                 reading.denied.append(match[0])
             continue
-        if cues.NEGATED.search(before) or cues.DENIED_AFTER.match(after):
+        if (
+            cues.NEGATED.search(before)
+            or cues.DENIED_AFTER.match(after)
+            or _is_denied_later(reading, index, after, forms)
+        ):
             reading.denied.append(match[0])
+        elif _EXISTENTIAL.fullmatch(before) or (reading.asserted and _is_remark(clause, before, after, forms)):
+            continue
         elif clause.committed and _identifies(reading, index, before, after, forms, needs_subject):
             if cues.SUBORDINATE.match(clause.text):
                 reading.asserted.insert(0, match[0])
             else:
                 reading.asserted.append(match[0])
+
+
+_EXISTENTIAL = re.compile(
+    rf"(?:(?:and|but|well|also|yes|no)\s+)*there (?:also )?{COPULA} (?:(?:also|always|still|a|an|the)\s+)*",
+    re.IGNORECASE,
+)
+"""What follows "there is" is said to exist, not to be the answer."""
+_NOT_THE = re.compile(
+    r"(?:^|\s)(?:(?:but|and|yet|though|although)\s+)?(?:(?:it|that|he|she)\s+)?(?:(?:is|was)\s+)?not\s+(?:the|its|an?|their)\s+"
+    r"(?:\w+\s+)?(?P<relation>\w+)$",
+    re.IGNORECASE,
+)
+
+
+def _is_denied_later(reading: Reading, index: int, after: str, forms: ClaimForms) -> bool:
+    """Whether the value is denied at the sentence's end: "X is the largest city but not the capital"."""
+    if not _PREDICATE.match(after.strip()):
+        return False
+    following = [c for c in reading.clauses[index + 1 : index + 2] if c.sentence == reading.clauses[index].sentence]
+    matches = [_NOT_THE.search(after), *(_NOT_THE.match(c.text) for c in following)]
+    return any(m is not None and m["relation"].lower() in forms.relation_words | {"answer"} for m in matches)
+
+
+_SPEAKS_OF_ANSWER = re.compile(rf"(?:{PRONOUN}|I|you|my|your|we|so)\b", re.IGNORECASE)
+
+
+def _is_remark(clause: Clause, before: str, after: str, forms: ClaimForms) -> bool:
+    """Whether a clause after the answer only adds something about a value: "copper slowly turns green"."""
+    words = {word.lower() for word in WORD.findall(clause.text)}
+    text = _OPENING.sub("", clause.text)
+    if SUBJECT in text or words & (forms.relation_words | {"answer"}) or _SPEAKS_OF_ANSWER.match(text):
+        return False
+    if _FILLER.fullmatch(before):
+        rest = after.strip(" \"'")
+        return bool(_PREDICATE.match(rest)) and not _TAIL.match(rest) and _THE_ANSWER_ITSELF.search(rest) is None
+    return len(content_words(MARK.sub(" ", before))) >= 2
+
+
+_THE_ANSWER_ITSELF = re.compile(r"\b(?:right|correct|the (?:answer|one|true|real))\b", re.IGNORECASE)
 
 
 def _identifies(reading: Reading, index: int, before: str, after: str, forms: ClaimForms, needs_subject: bool) -> bool:
@@ -161,8 +208,8 @@ def _third_value(reading: Reading, forms: ClaimForms, needs_subject: bool) -> st
             continue
         if needs_subject and not (_is_introduced(reading, index, forms) or names_asked(clause.text, forms)):
             continue
-        text = _OPENING.sub("", clause.text)
-        if cues.NEGATED.search(text) or cues.REFUSE.search(text):
+        text = _NO_DOUBT.sub("", _OPENING.sub("", clause.text))
+        if _THERE_IS.match(text) or cues.NEGATED.search(text) or cues.REFUSE.search(text):
             continue
         alone = len(reading.clauses) == 1 or bool(reading.denied) or index > 0 or reading.clauses[-1].sentence == 0
         if alone and _BARE_NAME.match(text) and _is_value(text, forms):
@@ -182,6 +229,8 @@ def _third_value(reading: Reading, forms: ClaimForms, needs_subject: bool) -> st
     return None
 
 
+_NO_DOUBT = re.compile(rf"^there {COPULA} (?:no|little) (?:doubt|question|denying)(?:\s+that)?\s+", re.IGNORECASE)
+_THERE_IS = re.compile(rf"there (?:also )?{COPULA}\b", re.IGNORECASE)
 _CONTRAST = re.compile(r"(?:but|yet|however|still)\b", re.IGNORECASE)
 _REASON = re.compile(r"(?:because|since|as)\b", re.IGNORECASE)
 
