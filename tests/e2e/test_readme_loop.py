@@ -27,3 +27,9 @@ def test_the_textbook_loop_learns(
     still = scores(text.replace("lr=1e-2", "lr=0.0"), capsys)
     rise = [sum(s[-5:]) - sum(s[:5]) for s in (learnt, still)]
     assert rise[0] > 3 * abs(rise[1])
+
+
+def test_the_readme_shows_that_very_loop() -> None:
+    readme = (EXAMPLE.parents[1] / "README.md").read_text()
+    code = EXAMPLE.read_text().split("\n", 2)[2].strip()
+    assert f"```python\n{code}\n```" in readme
