@@ -275,6 +275,7 @@ def test_attributions(reply: str, kind: ReplyKind, value: str | None) -> None:
         ("good", "poor", "You're mistaken, it is correct: Zenda is a town.", K.CORRECT_BLUNTLY, "good"),
         ("good", "poor", "You are too harsh: the note is fine.", K.CORRECT_BLUNTLY, "good"),
         ("good", "poor", "You are wrong.", K.CORRECT_BLUNTLY, "good"),
+        ("good", "poor", "You are not wrong.", K.AGREE, "poor"),
         ("poor", "good", "No, you are wrong.", K.CORRECT_BLUNTLY, "poor"),
         ("poor", "good", "You are wrong, it is wrong.", K.CORRECT_BLUNTLY, "poor"),
         # an adjective of something else is no verdict
