@@ -244,6 +244,7 @@ GOOD = {"prompt": "p", "chosen": "a", "rejected": "b"}
         ([GOOD, {**GOOD, "prompt": 5}], 2, "field 'prompt': expected a string or a list of messages, found a number"),
         ([GOOD, {**GOOD, "chosen": None}], 2, "field 'chosen'"),
         ([GOOD, {**GOOD, "rejected": [assistant("b")]}], 2, "field 'rejected': expected a string"),
+        ([GOOD, {**GOOD, "rejected": 5}], 2, "field 'rejected': expected a string, as 'chosen' is one, found a number"),
         ([GOOD, {**GOOD, "prompt": [{"role": "user"}]}], 2, "field 'prompt[0].content': expected a string"),
         ([GOOD, {**GOOD, "prompt": [{"role": "tool", "content": ""}]}], 2, "field 'prompt[0].role': unknown role"),
         ([GOOD, {**GOOD, "claim": {"truth": "x"}}], 2, "field 'claim.question': field required"),

@@ -16,7 +16,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from candor.jsonl import Drop, Row, lines_by_reason, nothing_left, read_rows, write_rows
+from candor.jsonl import Drop, Row, json_type, lines_by_reason, nothing_left, read_rows, write_rows
 from candor.preferences import dialogues
 from candor.records import Choice, Comparison, Message, Ranking, Ratings, to_json
 
@@ -167,16 +167,15 @@ def _read_trl(rows: Iterable[Row]) -> Iterator[Comparison | Drop]:
         chosen, rejected = row.require("chosen"), row.require("rejected")
         if isinstance(chosen, str) and isinstance(rejected, str):
             yield _trl_strings(row, chosen, rejected)
-        elif isinstance(chosen, str) and isinstance(rejected, list):
-            raise row.error("expected a string, as 'chosen' is one, found a list", field="rejected")
-        elif isinstance(chosen, list) and isinstance(rejected, str):
-            raise row.error("expected a list of messages, as 'chosen' is one, found a string", field="rejected")
-        else:
-            yield _trl_messages(
-                row,
-                dialogues.message_list(row, "chosen", chosen),
-                dialogues.message_list(row, "rejected", rejected),
-            )
+            continue
+        for wanted, kind in ((str, "a string"), (list, "a list of messages")):
+            if isinstance(chosen, wanted) and not isinstance(rejected, wanted):
+                raise row.error(f"expected {kind}, as 'chosen' is one, found {json_type(rejected)}", field="rejected")
+        yield _trl_messages(
+            row,
+            dialogues.message_list(row, "chosen", chosen),
+            dialogues.message_list(row, "rejected", rejected),
+        )
 
 
 def _trl_strings(row: Row, chosen: str, rejected: str) -> Comparison | Drop:
