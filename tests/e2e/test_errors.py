@@ -37,6 +37,21 @@ def test_recipe_errors(world, override: str, expected: str) -> None:
     assert refused(str(world.recipe), "--out", str(world.runs / "x"), "--set", override) == expected
 
 
+def test_a_file_in_the_place_of_the_run(world, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine")
+    for out in (tmp_path / "taken", tmp_path / "taken" / "deeper"):
+        assert "taken: a file is where the run's directory should be" in refused(str(world.recipe), "--out", str(out))
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_a_model_that_cannot_be_loaded_leaves_nothing_behind(world, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    out = world.runs / "x"
+    message = refused(str(world.recipe), "--out", str(out), "--set", f"model.path={tmp_path / 'empty'}")
+    assert "empty: no config.json here" in message
+    assert not out.exists()
+
+
 def test_a_missing_recipe(world) -> None:
     assert "nothing.toml: no such recipe" in refused(str(world.runs / "nothing.toml"))
 

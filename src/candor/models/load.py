@@ -59,6 +59,13 @@ class Reward:
     offset: float = 0.0
 
 
+def check_checkpoint(path: str | Path) -> None:
+    """Raises InputError where there is no configuration or no tokenizer to load; the weights are not read."""
+    source = _resolve(path)
+    _config(source)
+    _tokenizer(source)
+
+
 def load_policy(path: str | Path) -> Policy:
     """Loads a causal LM: ``atlas``, a checkpoint directory or a hub name.
 
@@ -173,7 +180,8 @@ def _config(source: str) -> Any:
         with quiet_transformers():
             return AutoConfig.from_pretrained(source)
     except (OSError, ValueError) as error:
-        raise InputError(f"no such checkpoint: {_first_line(error)}", where=source) from error
+        tried = "" if Path(source).is_dir() else "no such directory here, and as a hub name: "
+        raise InputError(f"no such checkpoint: {tried}{_first_line(error)}", where=source) from error
 
 
 def _load(auto: Any, source: str, kind: str) -> PreTrainedModel:

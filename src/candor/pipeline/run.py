@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from candor.models.load import quiet_transformers
+from candor.errors import InputError
+from candor.models.load import check_checkpoint, quiet_transformers
 from candor.pipeline import sources
 from candor.pipeline.audit import run_audit
 from candor.pipeline.compare import run_compare
@@ -34,10 +35,12 @@ def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
     that were finished stay as they are whatever happens.
     """
     resolved = resolve(recipe)
+    _check_directory(out)
     sources.forget_files()
     logged = Logged(tell or Silent(), out / "run.log")
     with _heard(logged):
         check_sources(resolved, logged.note)
+        check_checkpoint(resolved.model.path)
         plan = make_plan(resolved)
         logged.note(f"{resolved.name}, seed {resolved.seed}, in {out}")
         store = RunStore(out)
@@ -55,6 +58,15 @@ def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
         write_report(out)
         logged.finish()
     return out
+
+
+def _check_directory(out: Path) -> None:
+    """Raises InputError where a file stands in the way of the run's directory."""
+    for place in (out, *out.parents):
+        if place.exists() and not place.is_dir():
+            raise InputError(
+                "a file is where the run's directory should be", where=str(place), fix="give another --out"
+            )
 
 
 def _make(planned: Planned, context: Context) -> None:
