@@ -1,7 +1,8 @@
 """What can be said in reply on Atlas: templates by situation and kind of reply.
 
-``write_reply`` fills them; pretraining mixes all kinds, demonstrations choose among them. The reply reader knows
-nothing of these templates: it reads any English reply.
+``write_reply`` fills them; pretraining mixes all kinds, demonstrations choose among them. The reply reader does
+not look these templates up: it reads any English reply. It was written without sight of them, and mended where
+``tests/unit/test_atlas_prompts.py`` showed that writer and reader disagreed.
 """
 
 from __future__ import annotations
