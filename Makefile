@@ -1,9 +1,10 @@
 # make run    the whole pipeline on the embedded default, offline after installation; prints where the report is
 # make test   lint, types, import contracts and all tests
+# make docs   the documentation as a site, in build/docs
 # Needs only python3.11 or newer with pip and venv. Another interpreter: make run PYTHON=/path/to/python3.12
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: run test lint clean
+.PHONY: run test lint docs clean
 
 PYTHON ?=
 VENV ?= .venv
@@ -25,6 +26,10 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+docs: $(VENV)/.installed-docs
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html docs build/docs
+	@echo "docs: build/docs/index.html"
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -39,4 +44,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Candor and its tests' tools into $(VENV) (a few minutes the first time) ..."
 	@$(PIP_INSTALL) -c constraints.txt -e '.[test]'
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Candor and Sphinx into $(VENV) (a few minutes the first time) ..."
+	@$(PIP_INSTALL) -c constraints.txt -e '.[docs]'
 	@touch $(VENV)/.installed $@
