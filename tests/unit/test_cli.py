@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +43,7 @@ SUMMARY = {
 
 
 def invoke(*arguments: str) -> Any:
-    return CliRunner().invoke(cli.app, list(arguments))
+    return CliRunner().invoke(cli.app, list(arguments), prog_name="candor")
 
 
 def test_summary_lines_show_what_was_measured_and_nothing_else() -> None:
@@ -98,11 +99,17 @@ def test_ctrl_c_says_how_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Traceback" not in result.output
 
 
+def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """The command and all below it, by what one types."""
+    yield path, command
+    for name, child in getattr(command, "commands", {}).items():
+        yield from commands(child, f"{path} {name}")
+
+
 def test_every_command_and_option_is_documented() -> None:
-    group = typer.main.get_command(cli.app)
-    commands = {"candor": group, "run": group.commands["run"], **group.commands["pretrain"].commands}  # type: ignore[attr-defined]
-    assert set(commands) == {"candor", "run", "atlas"}
-    for name, command in commands.items():
+    every = dict(commands(typer.main.get_command(cli.app), "candor"))
+    assert {"candor run", "candor pretrain", "candor pretrain atlas"} < set(every)
+    for name, command in every.items():
         assert command.help, name
         for parameter in command.params:
             assert getattr(parameter, "help", None), f"{name}: {parameter.name}"
@@ -121,12 +128,39 @@ def test_help_and_version_are_quick_and_load_no_torch() -> None:
     assert subprocess.run(control, capture_output=True).returncode == 1
 
 
-def test_usage_errors_exit_2() -> None:
-    assert invoke("run", "--sead", "3").exit_code == 2
-    result = invoke("run", "none.toml")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("run none.toml", "error: none.toml: no such recipe (give a TOML file, or one of: "),
+        ("run --sead 3", "error: no such option: --sead (Possible options: --seed, --set) (see candor run --help)"),
+        ("run --seed three", "error: invalid value for '--seed': "),
+        ("run a.toml b.toml", "error: got unexpected extra argument(s) (b.toml) (see candor run --help)"),
+        ("pretrain atlas", "error: missing option '--out' (see candor pretrain atlas --help)"),
+        ("pretrain mars", "error: no such command 'mars' (see candor pretrain --help)"),
+        ("rum", "error: no such command 'rum'. Did you mean 'run'? (see candor --help)"),
+        ("--sead", "error: no such option: --sead (see candor --help)"),
+    ],
+)
+def test_every_error_is_one_line_and_exit_code_2(arguments: str, told: str) -> None:
+    result = invoke(*arguments.split())
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith("error: none.toml: no such recipe")
+    assert result.stderr.startswith(told)
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_other_exceptions_are_not_taken_for_bad_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a mistake of the program")
+
+    monkeypatch.setattr(api, "run", broken)
+    result = invoke("run")
+    assert isinstance(result.exception, RuntimeError)
+
+
+def test_a_command_by_itself_shows_its_help() -> None:
+    for arguments in ((), ("pretrain",)):
+        result = invoke(*arguments)
+        assert (result.exit_code, result.stdout) == (0, invoke(*arguments, "--help").stdout)
 
 
 def test_the_package_offers_what_the_api_does() -> None:

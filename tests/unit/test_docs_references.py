@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from candor.annotators.raters import seat_counts, type_weights
-from candor.cli import app, pretrain_app
+from candor.cli import app
 from candor.recipe import PanelConfig
 from candor.records import ReplyKind
 from candor.testbeds.atlas.mixtures import DEMONSTRATORS, EDITED, WEB, Mixture
@@ -41,14 +42,15 @@ def _defines(path: Path, name: str) -> bool:
 
 def unknown_commands(text: str) -> list[str]:
     """Commands shown in code (`candor ...`) that the command line does not have."""
-    known = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    known |= {
-        f"pretrain {command.name or command.callback.__name__}"
-        for command in pretrain_app.registered_commands
-        if command.callback
-    }
-    shown = re.findall(r"(?:^|`)candor ((?:pretrain )?[a-z]+)", text, re.MULTILINE)
-    return [command for command in shown if command not in known]
+    group = typer.main.get_command(app)
+    wrong = []
+    for shown in re.findall(r"(?:^|`)candor ([a-z]+(?: [a-z]+)?)", text, re.MULTILINE):
+        first, _, second = shown.partition(" ")
+        command = getattr(group, "commands", {}).get(first)
+        below = getattr(command, "commands", None)
+        if command is None or (below is not None and second not in below):
+            wrong.append(shown if below is not None else first)
+    return wrong
 
 
 def anchors(text: str) -> set[str]:

@@ -1,0 +1,47 @@
+"""The commands put together: each lives in a file of its own and is added here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from candor.cli import pretrain, run
+from candor.cli.errors import OneLineErrors
+
+app = typer.Typer(
+    name="candor",
+    cls=OneLineErrors,
+    epilog="Start with: candor run",
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from candor import __version__
+
+        typer.echo(f"candor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def candor(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Reinforcement learning from human feedback, end to end, that measures what it passes on."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+app.command(epilog=run.EXAMPLES)(run.run)
+app.add_typer(pretrain.app, name="pretrain")
+
+
+def main() -> None:
+    """The entry point of the ``candor`` command."""
+    app()
