@@ -34,7 +34,7 @@ class DemonstrationFile:
 
 
 def read_prompts(path: str | Path) -> PromptFile:
-    """Reads the distinct prompts of a file, in the order of their first appearance.
+    """Returns the distinct prompts of a file, in the order of their first appearance, and what was dropped.
 
     A row is ``{"prompt": string | transcript | messages | a Candor prompt, "claim"?, "tags"?, "id"?}`` or
     ``{"messages": [...], ...}`` (a reply at its end is left off). A file of comparisons in any known format gives the
@@ -64,7 +64,7 @@ def read_prompts(path: str | Path) -> PromptFile:
 
 
 def read_demonstrations(path: str | Path) -> DemonstrationFile:
-    """Reads prompts with the reply that was written for each.
+    """Returns the prompts of a file with the reply that was written for each, and what was dropped.
 
     A row is ``{"prompt": as for read_prompts, "reply" or "completion": string | messages}`` or ``{"messages": [...]}``,
     where the last message of the assistant is the reply and what follows it is left off. Raises InputError as

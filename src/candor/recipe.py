@@ -14,6 +14,8 @@ NonNegative = Annotated[float, Field(ge=0.0)]
 
 
 class Frozen(BaseModel):
+    """What all configs are: values that never change, under known names alone."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -171,6 +173,8 @@ class AuditConfig(Frozen):
 
 
 class Recipe(Frozen):
+    """A name, a seed, a model to start from, stages in order, and what is measured on every policy."""
+
     name: str
     seed: int = 0
     model: ModelConfig = ModelConfig()

@@ -46,7 +46,7 @@ def packaged_recipes() -> dict[str, Path]:
 
 
 def load_recipe(path: str | Path | None = None) -> Recipe:
-    """Reads a recipe: a TOML file, the name of a packaged recipe, or None for the default one.
+    """Returns a recipe: of a TOML file, the name of a packaged recipe, or None for the default one.
 
     A relative path inside a recipe is looked for beside the recipe first and then in the current directory.
     Raises InputError for a missing file, malformed TOML, an unknown key or a wrong type.
@@ -68,7 +68,7 @@ def load_recipe(path: str | Path | None = None) -> Recipe:
 
 
 def parse_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
-    """Validates a tree of plain values. Strict: a quoted number is not a number. Raises InputError."""
+    """Returns a tree of plain values as a recipe. Strict: a quoted number is not a number. Raises InputError."""
     try:
         # JSON mode is strict about scalars and still reads a list as a tuple.
         text = json.dumps(_with_nones(tree, Recipe), default=str)
@@ -78,7 +78,7 @@ def parse_recipe(tree: Mapping[str, Any], *, where: str) -> Recipe:
 
 
 def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
-    """Applies ``stage.field=value`` texts (also ``audit.samples=2``, ``seed=3``, ``model.path=...``), in order.
+    """Returns the recipe changed by ``stage.field=value`` texts (``audit.samples=2``, ``seed=3``, ``model.path=...``).
 
     The value is read as TOML where it parses and as a plain string otherwise; ``none`` unsets an optional field.
     Raises InputError for an unknown stage or key, or a value of the wrong type.
@@ -95,7 +95,9 @@ def apply_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
 
 
 def resolve(recipe: Recipe, *, where: str = "") -> Recipe:
-    """Fills in stage names and inputs: an input that was left out is the latest earlier artefact of the right kind.
+    """Returns the recipe with stage names and inputs filled in.
+
+    An input that was left out is the latest earlier artefact of the right kind.
 
     Raises InputError for a name used twice or reserved, and for a reference to a stage that does not exist, comes
     later, or is of the wrong kind.

@@ -41,6 +41,8 @@ class ReplyKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
+    """One turn of a conversation."""
+
     role: Role
     content: str
 
@@ -242,7 +244,7 @@ class Finding:
 
 
 def to_json(record: Any) -> Any:
-    """Turns a record (or a nest of them) into plain JSON values; enumerations become their strings."""
+    """Returns a record (or a nest of them) as plain JSON values; enumerations become their strings."""
     if dataclasses.is_dataclass(record) and not isinstance(record, type):
         return {f.name: to_json(getattr(record, f.name)) for f in dataclasses.fields(record)}
     if isinstance(record, StrEnum):

@@ -30,7 +30,7 @@ class Features:
 
 
 def features_of(prompt: Prompt, reply: str, parsed: ParsedReply) -> Features:
-    """Turns what a reply reader found into features.
+    """Returns what a reply reader found as features.
 
     - ``correct``: see :func:`correctness`.
     - ``agrees``: 1 where the reply goes along with the belief, doubt or sentiment that the user voiced; a hedge gets a

@@ -46,7 +46,7 @@ def intercept_and(x: FloatArray) -> FloatArray:
 def firth_logistic(
     design: FloatArray, successes: FloatArray, trials: FloatArray, *, fixed: tuple[int, float] | None = None
 ) -> FirthFit:
-    """Fits successes (..., G) out of trials (..., G) on design (G, K); ``fixed`` holds one coefficient at a value.
+    """Fit of successes (..., G) out of trials (..., G) on design (G, K); ``fixed`` holds one coefficient at a value.
 
     Newton's method on the modified score X'(s - m p + h (1/2 - p)), h = m p (1 - p) x' I^-1 x (Firth 1993, eq. 3),
     with steps cut to 5 and halved while the penalised likelihood falls. The intercept-only fit is logit((s + 1/2) /

@@ -88,7 +88,7 @@ def rate_tally(observations: Iterable[Observation], succeeds: Test) -> Tally:
 
 
 def mean_tally(observations: Iterable[Observation], quantity: Callable[[Observation], float | None]) -> Tally:
-    """Adds up a quantity over the observations that have it."""
+    """Returns the sums of a quantity over the observations that have it."""
     values = ((o.cluster, quantity(o)) for o in observations)
     return Tally.of(((cluster, (value, 1.0)) for cluster, value in values if value is not None), 2)
 

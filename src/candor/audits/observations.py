@@ -152,7 +152,7 @@ def observe(
     logp_policy: Sequence[float] | None = None,
     logp_reference: Sequence[float] | None = None,
 ) -> tuple[Observation, ...]:
-    """Reads every completion once. Completions find their prompts by ``prompt_id``, so ``prompts`` may repeat or not.
+    """Returns every completion, read once. They find their prompts by ``prompt_id``, so ``prompts`` may repeat or not.
 
     ``logp_policy`` and ``logp_reference`` hold one log-probability (nats, summed over the reply's tokens) per
     completion. Raises InputError for a completion without its prompt, for two prompts under one id, for a strength

@@ -46,7 +46,7 @@ class PolicyAudit:
         logp_policy: Sequence[float] | None = None,
         logp_reference: Sequence[float] | None = None,
     ) -> tuple[Observation, ...]:
-        """Reads every completion once. Log-probabilities are nats per reply, one per completion."""
+        """Returns every completion, read once. Log-probabilities are nats per reply, one per completion."""
         return observe(
             prompts,
             completions,
@@ -81,7 +81,7 @@ class PolicyAudit:
         logp_policy: Sequence[float] | None = None,
         logp_reference: Sequence[float] | None = None,
     ) -> list[Finding]:
-        """Reads and measures in one call. Raises InputError as :func:`candor.audits.observations.observe` does."""
+        """Returns what was measured. Raises InputError as :func:`candor.audits.observations.observe` does."""
         observations = self.observe(
             prompts, completions, subject=subject, logp_policy=logp_policy, logp_reference=logp_reference
         )

@@ -143,7 +143,7 @@ def cluster_bootstrap(
     level: float = LEVEL,
     method: Literal["bca", "percentile"] = "bca",
 ) -> Bootstrap:
-    """Bootstraps ``statistic`` of the column totals of ``sums`` (clusters, columns) by drawing whole clusters.
+    """Interval of ``statistic`` of the column totals of ``sums`` (clusters, columns), by drawing whole clusters.
 
     Percentile, or bias-corrected and accelerated (BCa; Efron 1987; Efron & Tibshirani 1993, ch. 14) with the
     acceleration from the leave-one-cluster-out jackknife; ties with the estimate count half in the bias correction,

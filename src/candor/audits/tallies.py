@@ -35,6 +35,7 @@ class Tally:
 
     @classmethod
     def of(cls, counted: Iterable[Row], columns: int) -> Tally:
+        """Returns the sums of (cluster, values) rows, each with ``columns`` values."""
         by_cluster: dict[str, list[tuple[float, ...]]] = {}
         n = 0
         for cluster, values in counted:

@@ -61,7 +61,7 @@ def generate(
     batch_size: int = 256,
     seed: int = 0,
 ) -> list[Generation]:
-    """Writes one reply per prompt (token ids), in the order of ``prompts``. A prompt given n times is encoded once.
+    """Returns one reply per prompt (token ids), in the order of ``prompts``. A prompt given n times is encoded once.
 
     The draws of row i are a function of (seed, i, max_new_tokens) alone: batch size, the other prompts and the order
     in which rows finish change nothing but the last bits of the logits. Greedy replies carry the log-probabilities of

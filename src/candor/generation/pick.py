@@ -16,7 +16,7 @@ class Picked(NamedTuple):
 
 
 def pick(logits: Tensor, uniforms: Tensor | None, temperature: float = 1.0) -> Picked:
-    """Takes the token at which the cumulative probability passes a uniform number; without one, the likeliest.
+    """Returns the token at which the cumulative probability passes a uniform number; without one, the likeliest.
 
     ``logits`` (rows, vocabulary) float32 are overwritten; ``uniforms`` (rows,) float32 lie in [0, 1). Draws from the
     same distribution as ``torch.multinomial``, which is serial on the CPU (58 times slower at 256 x 4,096).

@@ -15,6 +15,8 @@ from candor.records import Completion, Prompt
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
+    """How replies are drawn."""
+
     temperature: float
     max_new_tokens: int
     greedy: bool
@@ -30,6 +32,7 @@ class InProcessSampler:
 
     ``greedy`` takes the likeliest token; log-probabilities are those of softmax(logits / temperature) either way.
     ``encode`` turns a prompt into token ids where the default, the model's chat format in full, is not wanted.
+    Raises InputError for a temperature, length or batch size that is not positive.
     """
 
     def __init__(

@@ -67,7 +67,7 @@ def check_checkpoint(path: str | Path) -> None:
 
 
 def load_policy(path: str | Path) -> Policy:
-    """Loads a causal LM: ``atlas``, a checkpoint directory or a hub name.
+    """Returns a causal LM with its tokenizer: ``atlas``, a checkpoint directory or a hub name.
 
     Raises InputError where it is missing, has no tokenizer, no end-of-sequence token or too few weights, or is no
     causal LM.
@@ -85,7 +85,7 @@ def load_policy(path: str | Path) -> Policy:
 
 
 def load_reward(path: str | Path) -> Reward:
-    """Loads a one-label sequence classifier from a checkpoint directory or a hub name.
+    """Returns a one-label sequence classifier from a checkpoint directory or a hub name, and its score offset.
 
     Raises InputError where it is missing, has no tokenizer, gives more than one score, or has no trained score head: a
     head is never initialised anew here.
@@ -109,10 +109,11 @@ def load_reward(path: str | Path) -> Reward:
 
 
 def reward_from_policy(policy: Policy, *, seed: int) -> Reward:
-    """Starts a reward model from a policy: its body, copied, under a fresh head drawn from N(0, 1/(d+1)).
+    """Returns a reward model made from a policy: its body, copied, under a fresh head drawn from N(0, 1/(d+1)).
 
     Plain ``transformers`` scores the last token that is not the pad token, so the reward model's pad token is kept
-    apart from its end of sequence wherever the vocabulary has a token to spare.
+    apart from its end of sequence wherever the vocabulary has a token to spare. Raises InputError where the
+    architecture's classifier has no linear head named ``score``.
     """
     config = copy.deepcopy(policy.model.config)
     config.num_labels = 1

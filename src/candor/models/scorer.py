@@ -30,7 +30,11 @@ class RewardScorer:
         self._encode_messages = lru_cache(maxsize=65_536)(self._encode_uncached)
 
     def score(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> list[float]:
-        """Returns one score per reply. Raises InputError where a reply alone does not fit ``max_length``."""
+        """Returns one score per reply.
+
+        Raises InputError where a reply alone does not fit ``max_length``, ValueError where prompts and replies differ
+        in number.
+        """
         if len(prompts) != len(responses):
             raise ValueError(f"{len(prompts)} prompts for {len(responses)} responses")
         rows = [self._row(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]

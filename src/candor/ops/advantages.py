@@ -57,7 +57,7 @@ def masked_std(values: Tensor, mask: Tensor) -> Tensor:
 
 
 def whiten(values: Tensor, mask: Tensor, *, shift_mean: bool = True) -> Tensor:
-    """Scales the unmasked entries to unit variance; masked ones become 0.
+    """Returns the unmasked entries of (N, T) values scaled to unit variance; masked ones become 0.
 
     The mean becomes 0, or stays what it was with ``shift_mean=False`` (for rewards, whose sign means something). The
     statistics are those of the whole tensor: pass the whole batch, never a micro-batch. Source: ``whiten`` of
@@ -71,6 +71,6 @@ def whiten(values: Tensor, mask: Tensor, *, shift_mean: bool = True) -> Tensor:
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
-    """``1 - Var(returns - values) / Var(returns)`` over unmasked entries; 0 where the returns do not vary."""
+    """``1 - Var(returns - values) / Var(returns)`` over the unmasked entries of (N, T) tensors; 0 where the returns do not vary."""
     spread = masked_std(returns, mask).item() ** 2
     return 0.0 if spread < 1e-12 else 1.0 - masked_std(returns - values, mask).item() ** 2 / spread

@@ -30,6 +30,7 @@ class Batch:
     reply_mask: Tensor
 
     def to(self, device: torch.device | str) -> Batch:
+        """Returns the same batch on a device."""
         moved = {name: getattr(self, name).to(device) for name in self.__slots__}
         return Batch(**moved)
 
@@ -86,7 +87,7 @@ def pad(sequences: Sequence[Sequence[int]], pad_id: int, side: Side = "right") -
 
 
 def make_batch(rows: Sequence[Row], pad_id: int, side: Side = "right") -> Batch:
-    """Pads ``rows`` into one batch, just long enough for the longest."""
+    """Returns ``rows`` padded into one batch, just long enough for the longest."""
     ids, mask = pad([row.tokens for row in rows], pad_id, side)
     positions = position_ids(mask)
     prompt_lengths = torch.tensor([row.prompt_length for row in rows]).unsqueeze(1)
@@ -97,10 +98,11 @@ def make_batch(rows: Sequence[Row], pad_id: int, side: Side = "right") -> Batch:
 def micro_batches(
     lengths: Sequence[int], size: int | None = None, *, token_budget: int = TOKEN_BUDGET
 ) -> list[list[int]]:
-    """Splits rows ``0..n-1`` into lists of at most ``size`` rows of similar length, shortest first.
+    """Returns rows ``0..n-1`` as lists of at most ``size`` rows of similar length, shortest first.
 
     Without ``size``, each list is the largest whose padded tokens (rows x longest) stay within ``token_budget`` (one
-    row at the least). Sorting by length trims padding. Rows of equal length keep their order.
+    row at the least). Sorting by length trims padding. Rows of equal length keep their order. Raises ValueError for a
+    size below 1.
     """
     if size is not None and size < 1:
         raise ValueError(f"a micro-batch has at least 1 row, not {size}")

@@ -14,7 +14,8 @@ from torch import Tensor
 def sft_loss(logprobs: Tensor, reply_mask: Tensor, *, denominator: float) -> Tensor:
     """Negative log-likelihood of the replies: -sum_t log p(y_t | x, y_<t) / denominator.
 
-    ``logprobs`` and ``reply_mask`` (B, T); ``denominator``: the reply tokens of the whole batch.
+    ``logprobs`` and ``reply_mask`` (B, T); ``denominator``: the reply tokens of the whole batch. Returns a scalar.
+    Source: InstructGPT 2022, section 3.5.
     """
     return -(logprobs * reply_mask).sum() / denominator
 
@@ -30,8 +31,9 @@ def bradley_terry(
     """Bradley-Terry loss: sum_i -w_i log sigmoid(r_chosen - r_rejected - margin) / denominator.
 
     ``chosen``, ``rejected``, ``margin``, ``weight`` (P,), one entry per pair. For a ranking of K replies all C(K, 2)
-    pairs stand in one batch, each with weight 1/C(K, 2), and ``denominator`` counts rankings (InstructGPT, equation 1;
-    margin: Llama 2, equation 2). ``logsigmoid`` stays finite where log(sigmoid(.)) is -inf.
+    pairs stand in one batch, each with weight 1/C(K, 2), and ``denominator`` counts rankings. Returns a scalar.
+    Source: InstructGPT 2022, equation 1; the margin: Llama 2 (2023), equation 2.
+    ``logsigmoid`` stays finite where log(sigmoid(.)) is -inf.
     """
     return -(F.logsigmoid(chosen - rejected - margin) * weight).sum() / denominator
 

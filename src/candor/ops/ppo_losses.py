@@ -20,6 +20,8 @@ class PolicyLoss:
 
 @dataclass(frozen=True, kw_only=True)
 class ValueLoss:
+    """``loss`` carries the gradient; ``clip_frac``: the share of tokens whose clipped term is the larger one."""
+
     loss: Tensor
     clip_frac: Tensor
 
@@ -49,7 +51,7 @@ def value_loss(
 ) -> ValueLoss:
     """``sum 0.5 max((V - R)^2, (V_old + clip(V - V_old, -clip, clip) - R)^2) / denominator``.
 
-    Source: the value clipping of lm-human-preferences and of the N+ details.
+    All tensors have one shape. Source: the value clipping of lm-human-preferences and of the N+ details.
     """
     near = old_values + (values - old_values).clamp(-clip, clip)
     unclipped, clipped = (values - returns).square(), (near - returns).square()

@@ -30,7 +30,8 @@ def batch_indices(n: int, batch_size: int, step: int, seed: int, *labels: str | 
     """Returns the rows of update ``step`` (0-based): consecutive slices of one endless stream of shuffled epochs.
 
     Every epoch has its own permutation; a batch may run over the end of one epoch into the next, so that every batch
-    has exactly ``batch_size`` rows (of which ``n < batch_size`` repeats some). Depends on its arguments alone.
+    has exactly ``batch_size`` rows (of which ``n < batch_size`` repeats some). Depends on its arguments alone. Raises
+    ValueError where there are no rows.
     """
     if n <= 0:
         raise ValueError("no rows to draw a batch from")

@@ -62,7 +62,7 @@ class Rollouts:
 def collate(
     prompt_tokens: Sequence[Sequence[int]], completions: Sequence[Completion], *, group: Sequence[int], pad_id: int
 ) -> Replies:
-    """Lays out ``completions[i]`` behind ``prompt_tokens[i]``, right-padded; ``group[i]`` is its prompt's number.
+    """Returns ``completions[i]`` laid out behind ``prompt_tokens[i]``; ``group[i]`` is its prompt's number.
 
     Raises InputError where a completion has no tokens, or not one log-probability for each.
     """
@@ -90,7 +90,7 @@ def collate(
 def trim(batch: Batch, rows: Tensor) -> tuple[Batch, slice]:
     """The given rows without the columns that are padding in all of them, and which columns were kept.
 
-    Works whichever side the padding is on.
+    ``rows`` (n,) long. Works whichever side the padding is on.
     """
     used = batch.attention_mask[rows].any(0).nonzero()
     columns = slice(int(used[0]), int(used[-1]) + 1)

@@ -41,7 +41,7 @@ class TreeBatch:
 
 
 def make_trees(trees: Sequence[Tree], pad_id: int) -> TreeBatch:
-    """Lays each tree out as prompt, reply, reply, ... and pads on the right.
+    """Returns each tree laid out as prompt, reply, reply, ... and padded on the right.
 
     A place sees itself, and the places before it that are of its own reply or of the prompt; so a reply's hidden states
     are those of prompt + reply alone. Padding sees only itself, as a row of attention may not be empty.

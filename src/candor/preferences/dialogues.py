@@ -51,7 +51,10 @@ def transcript_messages(text: str) -> tuple[Message, ...]:
 
 
 def message_list(row: Row, field: str, value: Any) -> tuple[Message, ...]:
-    """Reads ``[{"role": ..., "content": ...}, ...]``. Raises InputError naming the entry that does not fit."""
+    """Returns the messages of ``[{"role": ..., "content": ...}, ...]``.
+
+    Raises InputError naming the entry that does not fit.
+    """
     if not isinstance(value, list):
         raise row.error(f"expected a string or a list of messages, found {json_type(value)}", field=field)
     messages = []
@@ -71,7 +74,7 @@ def message_list(row: Row, field: str, value: Any) -> tuple[Message, ...]:
 
 
 def prompt_messages(row: Row, field: str) -> tuple[Message, ...]:
-    """Reads a prompt: a plain string (one user message), a transcript, or a list of messages."""
+    """Returns a prompt's messages: of a plain string (one user message), a transcript, or a list of messages."""
     value = row.require(field)
     if is_transcript(value):
         return transcript_messages(value)
@@ -110,7 +113,7 @@ def given_response(prompt: Prompt, response_id: str, text: str) -> Completion:
 
 
 def decode(row: Row, field: str, kind: type[T]) -> T:
-    """Reads a field (or the whole row, where ``field`` is empty) as a record.
+    """Returns a field (or the whole row, where ``field`` is empty) read as a record.
 
     Raises InputError with the first field that is missing or has the wrong type.
     """

@@ -45,7 +45,7 @@ class Format:
 
 
 def read_comparisons(path: str | Path) -> ReadReport:
-    """Reads a ``.jsonl`` or ``.jsonl.gz`` file of comparisons in any of the known formats.
+    """Returns the comparisons of a ``.jsonl`` or ``.jsonl.gz`` file in any of the known formats, and what was dropped.
 
     Rows that are well formed but hold no comparison (an empty reply, prompts that differ) are dropped and reported.
     Raises InputError, with file, line and field, for a file that is missing, malformed, empty, of no known format, or

@@ -59,14 +59,14 @@ class _Verdict:
 def to_pairs(
     comparison: Comparison, *, ties: Ties = "drop", tie_band: float = 0.0, margin: Margin = "none"
 ) -> list[Pair]:
-    """Derives the pairs of one comparison; see :func:`pair_comparisons` for the options and for counts."""
+    """Returns the pairs of one comparison; see :func:`pair_comparisons` for options, counts and the ValueError."""
     return list(_pairs(comparison, ties, tie_band, margin, Counter()))
 
 
 def pair_comparisons(
     comparisons: Iterable[Comparison], *, ties: Ties = "drop", tie_band: float = 0.0, margin: Margin = "none"
 ) -> PairingReport:
-    """Derives the pairs of many comparisons.
+    """Returns the pairs of many comparisons, with counts of what gave none.
 
     - A choice gives the best response over each of the others, weight 1/(K-1). Between the others nothing was said.
     - A ranking gives all ordered pairs, weight 1/C(K,2) each, with K the responses that were ranked.
@@ -76,6 +76,8 @@ def pair_comparisons(
       them; ``"split"`` gives both orders at half the weight, which pulls the two scores together.
     - "Both bad" is no preference and no tie: no pair, counted apart.
     - Two responses with the same text give no pair: whatever was chosen, nothing can be learned from it.
+
+    Raises ValueError for a choice that says nothing: no best response, no tie, not both bad.
     """
     dropped: Counter[str] = Counter()
     pairs: list[Pair] = []
@@ -86,10 +88,11 @@ def pair_comparisons(
 
 
 def split_by_prompt(comparisons: Iterable[Comparison], heldout: float, seed: int) -> PromptSplit:
-    """Holds out a ``heldout`` share of the prompts, all comparisons of a prompt on the same side.
+    """Returns the comparisons with a ``heldout`` share of the prompts held out, all of a prompt on the same side.
 
     A prompt's side is a hash of its normalised text and the seed: it does not depend on which other prompts there are,
-    so that a file that grows never moves a prompt across. The share is therefore met on average, not exactly.
+    so that a file that grows never moves a prompt across. The share is therefore met on average, not exactly. Raises
+    ValueError for a share outside 0 to 1.
     """
     if not 0.0 <= heldout <= 1.0:
         raise ValueError(f"heldout is a share of the prompts, from 0 to 1, not {heldout}")

@@ -56,10 +56,11 @@ def rank_examples(
     encode_response: Callable[[Response], Sequence[int]],
     max_length: int,
 ) -> RankedData:
-    """Tokenises each comparison once and derives its pairs.
+    """Returns each comparison tokenised once, with its pairs.
 
     All responses of a comparison see the same prompt, cut from the left to fit the longest of them. A response that
-    alone does not fit ``max_length`` is left out with its pairs, counted. ``encode_prompt`` returns at least one token.
+    alone does not fit ``max_length`` is left out with its pairs, counted. ``encode_prompt`` returns at least one token:
+    raises ValueError where it does not.
     """
     truncation = Truncation()
     examples: list[RankedExample] = []

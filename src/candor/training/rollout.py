@@ -78,7 +78,7 @@ def score(scorer: Scorer, prompts: Sequence[Prompt], completions: Sequence[Compl
 def evaluate(
     replies: Replies, rewards: Tensor, *, value: nn.Module, reference: nn.Module, config: PPOStage
 ) -> Rollouts:
-    """Adds what the update needs and sampling did not give: the reference's log-probabilities and the values.
+    """Returns the replies with what else the update needs: the reference's log-probabilities and the values.
 
     One forward pass of each over length-sorted micro-batches, without gradients. The policy's own log-probabilities are
     the sampler's.

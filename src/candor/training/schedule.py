@@ -28,12 +28,12 @@ def constant(step: int, total: int, warmup: int = 0) -> float:
 
 
 def linear(step: int, total: int, warmup: int = 0) -> float:
-    """Falls from 1 to 0 in a straight line: 1 - (step - warmup) / (total - warmup)."""
+    """A fall from 1 to 0 in a straight line: 1 - (step - warmup) / (total - warmup)."""
     rising = _warmup(step, warmup)
     return 1.0 - _progress(step, total, warmup) if rising is None else rising
 
 
 def cosine(step: int, total: int, warmup: int = 0) -> float:
-    """Falls from 1 to 0 along half a cosine: (1 + cos(pi (step - warmup) / (total - warmup))) / 2."""
+    """A fall from 1 to 0 along half a cosine: (1 + cos(pi (step - warmup) / (total - warmup))) / 2."""
     rising = _warmup(step, warmup)
     return 0.5 * (1.0 + math.cos(math.pi * _progress(step, total, warmup))) if rising is None else rising

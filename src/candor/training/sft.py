@@ -21,7 +21,7 @@ def sft_rows(
     encode_reply: Callable[[str], Sequence[int]],
     max_length: int,
 ) -> tuple[list[Row], Truncation]:
-    """Tokenises each demonstration once; ``encode_reply`` ends with the end-of-sequence token.
+    """Returns each demonstration tokenised once; ``encode_reply`` ends with the end-of-sequence token.
 
     A prompt too long is cut from the left; a reply that alone does not fit drops its demonstration. Both are counted.
     """
