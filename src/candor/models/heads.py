@@ -61,7 +61,7 @@ class ValueModel(nn.Module):
 
     @classmethod
     def from_reward(cls, reward: nn.Module, *, offset: float = 0.0) -> ValueModel:
-        """Returns a copy of the reward model's body and head; scores are centred, so the bias is ``-offset`` at first."""
+        """Returns a copy of the reward model's body and head; scores are centred, so the bias is ``-offset``."""
         score: nn.Linear = reward.score  # type: ignore[assignment]
         model = cls(copy.deepcopy(reward.base_model), score.in_features)  # type: ignore[arg-type]
         with torch.no_grad():

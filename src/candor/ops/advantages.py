@@ -71,6 +71,6 @@ def whiten(values: Tensor, mask: Tensor, *, shift_mean: bool = True) -> Tensor:
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
-    """``1 - Var(returns - values) / Var(returns)`` over the unmasked entries of (N, T) tensors; 0 where the returns do not vary."""
+    """``1 - Var(returns - values) / Var(returns)`` of unmasked (N, T) entries; 0 where returns do not vary."""
     spread = masked_std(returns, mask).item() ** 2
     return 0.0 if spread < 1e-12 else 1.0 - masked_std(returns - values, mask).item() ** 2 / spread
