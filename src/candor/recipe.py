@@ -68,11 +68,12 @@ class StageConfig(Frozen):
 
 
 class TrainingConfig(StageConfig):
-    """What every stage that trains has. ``micro_batch_size`` (rows) bounds memory and never changes the result."""
+    """What every stage that trains has. Micro-batches bound memory and never change the result."""
 
     lr: PositiveFloat
     batch_size: PositiveInt
-    micro_batch_size: PositiveInt | None = None
+    micro_batch_size: PositiveInt | None = None  # replies at once; None: as many as fit micro_batch_tokens
+    micro_batch_tokens: PositiveInt | None = None  # None: 2,048 on a CPU, 8,192 on an accelerator
     max_length: PositiveInt = 512  # tokens of prompt + reply; longer prompts are cut from the left, and counted
     warmup_steps: Annotated[int, Field(ge=0)] = 0
     weight_decay: NonNegative = 0.0

@@ -13,18 +13,20 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaModel
 
+import candor.ops.packing as packing
+import candor.training.layout as layout
 import candor.training.ppo as loop
-from candor.models.heads import ValueModel
+from candor.errors import InputError
+from candor.models.heads import ValueModel, reply_values
 from candor.ops.advantages import gae, whiten
 from candor.ops.batches import Batch, Row, make_batch, position_ids
-from candor.ops.logprobs import token_logprobs
+from candor.ops.logprobs import places, scatter, token_logprobs
 from candor.ops.ppo_losses import PolicyLoss, ValueLoss, policy_loss, value_loss
 from candor.ops.randomness import generator
 from candor.ops.rollouts import Replies, Rollouts, token_rewards
 from candor.recipe import PPOStage
 from candor.records import Completion, Message, Prompt
 from candor.training.ppo import ppo
-from candor.training.rollout import token_values
 from candor.training.state import TrainState
 
 VOCABULARY, EOS, PAD = 24, 1, 0
@@ -108,11 +110,12 @@ class CountsEvens:
         return [sum(token % 2 == 0 for token in r.token_ids) - 0.2 * len(r.token_ids) for r in responses]
 
 
-def train(micro_batch_size: int, *, updates: int = 5) -> tuple[Tensor, list[dict[str, float]]]:
+def train(micro_batch_size: int, *, updates: int = 5, responses: int = 1) -> tuple[Tensor, list[dict[str, float]]]:
     """All parameters of policy and value after 5 updates at lr 2e-3, and the metrics."""
     config = PPOStage(
         updates=updates,
         batch_size=16,
+        responses=responses,
         epochs=1,
         minibatches=1,
         lr=2e-3,
@@ -174,6 +177,21 @@ def test_micro_batch_size_does_not_change_the_parameters(monkeypatch: pytest.Mon
     assert (broken - one).abs().max() > 1e-3
 
 
+def test_shared_rows_and_separate_ones_give_the_same_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared, metrics = train(16, responses=4)
+    monkeypatch.setattr(layout, "allows_sharing", lambda *_: False)
+    apart, other_metrics = train(16, responses=4)
+    assert (shared - apart).abs().max() <= 1e-5
+    for a, b in zip(metrics, other_metrics, strict=True):
+        assert a == pytest.approx(b, rel=1e-3, abs=1e-4)
+    # Control: replies that see each other's tokens in a shared row are other replies, which the first update notices.
+    monkeypatch.undo()
+    monkeypatch.setattr(packing._Layout, "_mask", lambda self, segments: torch.ones(1, 1, *[self.width] * 2).tril() > 0)
+    monkeypatch.setattr(layout, "allows_sharing", lambda *_: True)
+    with pytest.raises(InputError, match="differ from the policy's"):
+        train(16, responses=4)
+
+
 def parameters_at_start() -> tuple[Tensor, None]:
     return torch.cat([p.detach().flatten() for m in (llama(1), value_model(2)) for p in m.parameters()]), None
 
@@ -195,9 +213,8 @@ def losses(batch: Batch, rewards: Tensor) -> dict[str, Tensor]:
         ref = token_logprobs(REFERENCE, batch).logprobs
         old = torch.where(batch.reply_mask, ref * 0.9, 0.0)
         new = token_logprobs(POLICY, batch).logprobs
-        values = token_values(VALUE, batch)
-    n = len(rewards)
-    replies = Replies(batch=batch, logp=old, complete=torch.ones(n, dtype=torch.bool), group=torch.arange(n))
+        values = scatter(reply_values(VALUE, places(batch)), batch.reply_mask)
+    replies = Replies(rows=(), mask=batch.reply_mask, logp=old, complete=torch.ones(len(rewards), dtype=torch.bool))
     rollouts = Rollouts(replies=replies, ref_logp=ref, values=values * 0.5, rewards=rewards)
     mask = rollouts.mask
     credit = gae(token_rewards(rollouts, rewards, kl_coef=0.2), rollouts.values, mask, gamma=1.0, lam=0.95)

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+import candor.training.layout as layout_module
 import candor.training.reward as reward_module
 import candor.training.sft as sft_module
 from candor.models.heads import sequence_scores
@@ -19,7 +20,7 @@ from candor.models.load import Policy, reward_from_policy
 from candor.ops.batches import Row, make_batch
 from candor.ops.logprobs import sequence_logprobs
 from candor.ops.losses import bradley_terry, sft_loss
-from candor.ops.trees import Tree
+from candor.ops.packing import Tree
 from candor.recipe import RewardStage, SFTStage
 from candor.training.ranked import IndexPair, RankedExample
 from candor.training.state import TrainState, adamw
@@ -76,11 +77,13 @@ def furthest(first: list[Tensor], second: list[Tensor]) -> float:
     return max((a - b).abs().max().item() for a, b in zip(first, second, strict=True))
 
 
-def test_sft_parameters_do_not_depend_on_the_micro_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("share", [True, False])
+def test_sft_parameters_do_not_depend_on_the_micro_batch(monkeypatch: pytest.MonkeyPatch, share: bool) -> None:
+    monkeypatch.setattr(layout_module, "allows_sharing", lambda *_: share)
     assert furthest(train_sft(1), train_sft(16)) <= 1e-5
 
-    def own_denominator(logprobs: Tensor, mask: Tensor, *, denominator: float) -> Tensor:
-        return sft_loss(logprobs, mask, denominator=float(mask.sum()))
+    def own_denominator(logprobs: Tensor, *, denominator: float) -> Tensor:
+        return sft_loss(logprobs, denominator=len(logprobs))
 
     monkeypatch.setattr(sft_module, "sft_loss", own_denominator)
     assert furthest(train_sft(1), train_sft(16)) > 1e-3
@@ -88,7 +91,7 @@ def test_sft_parameters_do_not_depend_on_the_micro_batch(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("share", [True, False])
 def test_reward_parameters_do_not_depend_on_the_micro_batch(monkeypatch: pytest.MonkeyPatch, share: bool) -> None:
-    monkeypatch.setattr(reward_module, "shares_prompts", lambda *_: share)
+    monkeypatch.setattr(layout_module, "allows_sharing", lambda *_: share)
     assert furthest(train_reward(1), train_reward(16)) <= 1e-5
 
     def own_denominator(chosen: Tensor, rejected: Tensor, *, denominator: float, **rest: Any) -> Tensor:
@@ -102,11 +105,14 @@ def test_plackett_luce_parameters_do_not_depend_on_the_micro_batch() -> None:
     assert furthest(train_reward(1, "plackett_luce"), train_reward(16, "plackett_luce")) <= 1e-5
 
 
-def test_shared_and_separate_prompts_give_the_same_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reward_module, "shares_prompts", lambda *_: True)
-    shared = train_reward(16)
-    monkeypatch.setattr(reward_module, "shares_prompts", lambda *_: False)
-    assert furthest(shared, train_reward(16)) <= 1e-5
+@pytest.mark.parametrize("train", [train_sft, train_reward])
+def test_shared_and_separate_rows_give_the_same_parameters(
+    monkeypatch: pytest.MonkeyPatch, train: Callable[[int], list[Tensor]]
+) -> None:
+    monkeypatch.setattr(layout_module, "allows_sharing", lambda *_: True)
+    shared = train(16)
+    monkeypatch.setattr(layout_module, "allows_sharing", lambda *_: False)
+    assert furthest(shared, train(16)) <= 1e-5
 
 
 row_strategy = st.lists(st.integers(0, 60), min_size=2, max_size=24).map(

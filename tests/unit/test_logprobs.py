@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import Gemma2Config, Gemma2ForCausalLM
 
 from candor.ops.batches import Batch, Row, make_batch, pad, position_ids
-from candor.ops.logprobs import forward_inputs, reply_logits, sequence_logprobs, token_logprobs
+from candor.ops.logprobs import forward_inputs, sequence_logprobs, token_logprobs
 from tiny_models import tiny_llama
 
 MODEL = tiny_llama()
@@ -29,6 +29,13 @@ def by_hand(model: Any, row: Row, temperature: float = 1.0) -> list[float]:
         logits = model(input_ids=torch.tensor([row.tokens])).logits[0] / temperature
     logp = logits.log_softmax(-1)
     return [logp[t - 1, row.tokens[t]].item() for t in range(row.prompt_length, len(row.tokens))]
+
+
+def logits_by_hand() -> Tensor:
+    """(tokens of all replies, vocabulary), each row alone."""
+    with torch.no_grad():
+        every = [MODEL(input_ids=torch.tensor([row.tokens])).logits[0, row.prompt_length - 1 : -1] for row in ROWS]
+    return torch.cat(every)
 
 
 def replies(values: Tensor, batch: Batch) -> list[list[float]]:
@@ -71,8 +78,8 @@ def test_left_padding_without_positions_is_another_model() -> None:
 
 def test_temperature_divides_the_logits() -> None:
     batch = make_batch(ROWS, 0)
+    logits = logits_by_hand()
     with torch.no_grad():
-        logits = reply_logits(MODEL, batch)
         halved = token_logprobs(MODEL, batch, 0.5).logprobs[batch.reply_mask]
     targets = batch.input_ids[batch.reply_mask].unsqueeze(-1)
     assert torch.allclose(halved, (2 * logits).log_softmax(-1).gather(-1, targets).squeeze(-1), atol=1e-5)
@@ -83,7 +90,7 @@ def test_entropy_is_that_of_the_tempered_distribution() -> None:
     batch = make_batch(ROWS, 0)
     with torch.no_grad():
         found = token_logprobs(MODEL, batch, 0.7, entropy=True).entropy
-        probabilities = (reply_logits(MODEL, batch) / 0.7).softmax(-1)
+    probabilities = (logits_by_hand() / 0.7).softmax(-1)
     assert found is not None
     assert found[batch.reply_mask].tolist() == pytest.approx(scipy_entropy(probabilities.numpy(), axis=-1), abs=1e-5)
     assert found[~batch.reply_mask].abs().max() == 0

@@ -13,16 +13,15 @@ from candor.ops.losses import bradley_terry, plackett_luce, sft_loss
 
 def test_sft_loss_is_a_sum_over_one_denominator() -> None:
     logprobs = torch.tensor([[-1.0, -2.0, -4.0], [-8.0, -16.0, -32.0]])
-    mask = torch.tensor([[True, True, False], [False, False, True]])
-    assert sft_loss(logprobs, mask, denominator=7).item() == pytest.approx((1 + 2 + 32) / 7)
+    assert sft_loss(logprobs, denominator=7).item() == pytest.approx(63 / 7)
 
 
 def test_sft_loss_over_micro_batches_adds_up_and_a_denominator_each_does_not() -> None:
-    logprobs, mask = torch.tensor([[-1.0, -2.0, -4.0], [-8.0, 0.0, 0.0]]), torch.tensor([[1, 1, 1], [1, 0, 0]]).bool()
-    whole = sft_loss(logprobs, mask, denominator=4)
-    parts = [sft_loss(logprobs[i : i + 1], mask[i : i + 1], denominator=4) for i in range(2)]
+    replies = [torch.tensor([-1.0, -2.0, -4.0]), torch.tensor([-8.0])]
+    whole = sft_loss(torch.cat(replies), denominator=4)
+    parts = [sft_loss(reply, denominator=4) for reply in replies]
     assert sum(parts).item() == pytest.approx(whole.item())  # type: ignore[union-attr]
-    own = [sft_loss(logprobs[i : i + 1], mask[i : i + 1], denominator=int(mask[i].sum())) for i in range(2)]
+    own = [sft_loss(reply, denominator=len(reply)) for reply in replies]
     assert abs(sum(own).item() / 2 - whole.item()) > 1  # type: ignore[union-attr]
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
 from candor.errors import InputError
-from candor.models.heads import ValueModel, init_reward_head, last_token_index, sequence_scores
+from candor.models.heads import ValueModel, init_reward_head, sequence_scores
 from candor.models.load import (
     Policy,
     Reward,
@@ -25,7 +25,7 @@ from candor.models.load import (
     save_policy,
     save_reward,
 )
-from candor.ops.batches import Row, make_batch, pad
+from candor.ops.batches import Row, last_token_index, make_batch, pad
 from candor.ops.logprobs import token_logprobs
 from tiny_models import END, PAD, tiny_llama, tiny_tokenizer
 

@@ -12,7 +12,7 @@ from candor.models.load import Policy, reward_from_policy
 from candor.recipe import RewardStage
 from candor.records import Choice, Comparison, Completion, Judgement, Ranking, Ratings
 from candor.training.ranked import RankedData, rank_examples
-from candor.training.reward import evaluate, example_scores, reward, shares_prompts
+from candor.training.reward import evaluate, reward
 from candor.training.state import TrainState, adamw
 from tiny_models import tiny_llama, tiny_tokenizer, user_prompt
 
@@ -125,37 +125,12 @@ def test_plackett_luce_by_hand() -> None:
     assert out.metrics["loss"] == pytest.approx(expected / 3, rel=1e-4)
 
 
-def test_shared_and_separate_prompts_train_alike() -> None:
-    model = fresh().models["reward"]
-    assert shares_prompts(model, DATA.examples, 0)
-    with torch.no_grad():
-        shared = example_scores(model, DATA.examples, 0, share=True).tolist()
-        apart = example_scores(model, DATA.examples, 0, share=False).tolist()
-    assert shared == pytest.approx(apart, abs=1e-5)
-    assert shared == pytest.approx([x for row in hand_scores(model) for x in row], abs=1e-5)
-
-
-def test_a_model_that_cannot_share_is_found_out() -> None:
-    class Counts(torch.nn.Module):
-        """Scores depend on what else stands in the row, as with a recurrent model."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.score = torch.nn.Linear(1, 1)
-            self.base_model = self
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> object:
-            return type("Out", (), {"last_hidden_state": input_ids.cumsum(-1).unsqueeze(-1).float()})
-
-    assert not shares_prompts(Counts(), DATA.examples, 0)
-
-
 def test_training_separates_and_evaluate_says_so() -> None:
     state = fresh(lr=3e-3)
-    before = evaluate(state.models["reward"], DATA.examples, pad_id=0)
+    before = evaluate(state.models["reward"], DATA.examples, RewardStage(), pad_id=0)
     config = RewardStage(lr=3e-3, batch_size=3, epochs=20)
     metrics = [out.metrics for out in reward(state, DATA.examples, config, seed=0, pad_id=0)]
-    after = evaluate(state.models["reward"], DATA.examples, pad_id=0)
+    after = evaluate(state.models["reward"], DATA.examples, RewardStage(), pad_id=0)
     assert [outcome.comparison_id for outcome in after] == ["ranked"] * 5 + ["chosen"] + ["rated"] * 2
     assert all(outcome.correct == 1.0 for outcome in after)
     assert not all(outcome.correct == 1.0 for outcome in before)

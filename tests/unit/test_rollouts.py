@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from candor.errors import InputError
-from candor.ops.rollouts import Rollouts, collate, final_scores, token_rewards, trim
+from candor.ops.batches import Row
+from candor.ops.rollouts import Rollouts, collate, final_scores, token_rewards
 from candor.records import Completion
 
 
@@ -30,36 +31,32 @@ COMPLETIONS = [
 ]
 
 
-def rollouts(pad_id: int = EOS) -> Rollouts:
-    """The pad token is the end-of-sequence token unless told otherwise: masks come from lengths."""
-    replies = collate(PROMPTS, COMPLETIONS, group=[0, 1, 2], pad_id=pad_id)
-    ref_logp = torch.where(replies.batch.reply_mask, replies.logp - 0.5, 0.0)
+def rollouts() -> Rollouts:
+    replies = collate(PROMPTS, COMPLETIONS)
+    ref_logp = torch.where(replies.mask, replies.logp - 0.5, 0.0)
     rewards = torch.tensor([1.0, 2.0, 3.0])
     return Rollouts(replies=replies, ref_logp=ref_logp, values=torch.zeros_like(ref_logp), rewards=rewards)
 
 
-@pytest.mark.parametrize("pad_id", [EOS, 3])
-def test_collate_lays_replies_behind_prompts(pad_id: int) -> None:
-    replies = rollouts(pad_id).replies
-    assert replies.batch.input_ids.tolist() == [
-        [7, 8, 9, 5, EOS],
-        [7, 5, 6, 5, 6],
-        [8, 9, EOS, pad_id, pad_id],
-    ]
-    assert replies.logp.tolist() == [[0, 0, 0, -0.5, -0.25], [0, -1, -2, -3, -4], [0, 0, -0.75, 0, 0]]
-    assert replies.batch.reply_mask.sum(1).tolist() == [2, 4, 1]
+def test_collate_puts_replies_behind_prompts() -> None:
+    replies = rollouts().replies
+    assert replies.rows == (
+        Row(tokens=(7, 8, 9, 5, EOS), prompt_length=3),
+        Row(tokens=(7, 5, 6, 5, 6), prompt_length=1),
+        Row(tokens=(8, 9, EOS), prompt_length=2),
+    )
+    assert replies.logp.tolist() == [[-0.5, -0.25, 0, 0], [-1, -2, -3, -4], [-0.75, 0, 0, 0]]
+    assert replies.mask.tolist() == [[True, True, False, False], [True] * 4, [True, False, False, False]]
     assert replies.complete.tolist() == [True, False, True]
 
 
 def test_score_arrives_once_on_the_last_token() -> None:
     r = rollouts()
     rewards = token_rewards(r, torch.tensor([1.0, 2.0, 3.0]), kl_coef=0.2)
-    expected = [[0, 0, 0, -0.1, 0.9], [0, -0.1, -0.1, -0.1, 1.9], [0, 0, 2.9, 0, 0]]
+    expected = [[-0.1, 0.9, 0, 0], [-0.1, -0.1, -0.1, 1.9], [2.9, 0, 0, 0]]
     torch.testing.assert_close(rewards, torch.tensor(expected))
-    # Control: "the last token that is not padding", read off the ids, misses the end of sequence when pad == eos.
-    ids = r.replies.batch.input_ids
-    by_ids = (ids != EOS).long().cumsum(1).argmax(1)
-    assert (by_ids != torch.tensor([4, 4, 2])).any()
+    # Control: the last column is the last token of the longest reply alone.
+    assert rewards[:, -1].tolist() != [row[length - 1] for row, length in zip(expected, (2, 4, 1), strict=True)]
 
 
 def test_missing_end_of_sequence() -> None:
@@ -73,16 +70,7 @@ def test_missing_end_of_sequence() -> None:
     assert scores("subtract", 1.5) == [1.0, 0.5, 3.0]
 
 
-def test_trim_drops_columns_that_are_padding_in_every_row() -> None:
-    whole = rollouts(pad_id=3).replies.batch
-    batch, columns = trim(whole, torch.tensor([2]))
-    assert batch.input_ids.tolist() == [[8, 9, EOS]]
-    assert columns == slice(0, 3)
-    both, _ = trim(whole, torch.tensor([2, 0]))
-    assert both.input_ids.tolist() == [[8, 9, EOS, 3, 3], [7, 8, 9, 5, EOS]]
-
-
 @pytest.mark.parametrize("bad", [completion((5, EOS), ()), completion((), ())])
 def test_replies_without_logprobs_are_refused(bad: Completion) -> None:
     with pytest.raises(InputError, match="log-probabilit"):
-        collate([(7,)], [bad], group=[0], pad_id=3)
+        collate([(7,)], [bad])

@@ -8,7 +8,8 @@ import torch
 from candor.errors import InputError
 from candor.models.chat import encode_prompt, encode_reply
 from candor.models.load import Policy, reward_from_policy
-from candor.models.scorer import RewardScorer
+from candor.models.scorer import RewardScorer, TokenScorer
+from candor.ops.packing import Tree, pack
 from candor.records import Completion
 from tiny_models import END, tiny_llama, tiny_tokenizer, user_prompt
 
@@ -60,6 +61,16 @@ def test_long_prompts_are_cut_from_the_left_and_counted() -> None:
 def test_a_reply_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(InputError, match="does not fit max_length = 8"):
         RewardScorer(REWARD.model, TOKENIZER, max_length=8).score(PROMPTS[:1], REPLIES[:1])
+
+
+def test_token_batches_score_as_text_does() -> None:
+    trees = [
+        Tree(prompt=tuple(encode_prompt(TOKENIZER, p)), replies=(tuple(encode_reply(TOKENIZER, r.text)),))
+        for p, r in zip(PROMPTS, REPLIES, strict=True)
+    ]
+    with torch.no_grad():
+        found = TokenScorer(REWARD.model, offset=0.25).score_batch(pack(trees, 0, share=True)).tolist()
+    assert found == pytest.approx(RewardScorer(REWARD.model, TOKENIZER, offset=0.25).score(PROMPTS, REPLIES), abs=1e-5)
 
 
 def test_unequal_numbers_are_refused() -> None:

@@ -100,7 +100,7 @@ def _update(
     loss = 0.0
     for part in micro_batches([len(row.tokens) for row in batch]):
         micro = make_batch([batch[i] for i in part], pad_id)
-        part_loss = sft_loss(token_logprobs(model, micro).logprobs, micro.reply_mask, denominator=tokens)
+        part_loss = sft_loss(token_logprobs(model, micro).logprobs, denominator=tokens)
         part_loss.backward()
         loss += part_loss.item()
     nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -7,10 +7,11 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from candor.ops.batches import Batch, position_ids
-from candor.ops.logprobs import hidden_states
+from candor.ops.batches import Batch
+from candor.ops.batches import position_ids as positions_from
+from candor.ops.logprobs import accepted_inputs, forward_inputs, hidden_states, places
+from candor.ops.packing import PackedBatch
 from candor.ops.randomness import generator
-from candor.ops.trees import TreeBatch
 
 
 def init_reward_head(head: nn.Linear, seed: int) -> None:
@@ -26,29 +27,26 @@ def init_reward_head(head: nn.Linear, seed: int) -> None:
             head.bias.zero_()
 
 
-def last_token_index(attention_mask: Tensor) -> Tensor:
-    """Returns the index (B,) of each row's last real token, from the mask (B, T) alone, whatever the padding side."""
-    places = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-    return (attention_mask.long() * places).argmax(-1)
-
-
-def sequence_scores(model: nn.Module, batch: Batch) -> Tensor:
-    """Returns one score (B,) per row: the ``score`` head on the last real token's hidden state.
+def sequence_scores(model: nn.Module, batch: PackedBatch | Batch) -> Tensor:
+    """Returns one score (N,) per reply: the ``score`` head on the hidden state of the reply's last token.
 
     Calls the base model and the head, not the classification wrapper, which looks for the last token that is not the
     pad token and so reads the wrong place where pad and end of sequence are one token. ``model`` is a Hugging Face
     sequence classifier with one label.
     """
-    states = hidden_states(model.base_model, batch)  # type: ignore[arg-type]
-    rows = torch.arange(states.shape[0], device=states.device)
-    last = states[rows, last_token_index(batch.attention_mask)]
-    return model.score(last).squeeze(-1)  # type: ignore[operator]
+    laid_out = places(batch) if isinstance(batch, Batch) else batch
+    states = hidden_states(model.base_model, laid_out)  # type: ignore[arg-type]
+    return model.score(states.flatten(0, 1)[laid_out.last]).squeeze(-1)  # type: ignore[operator]
 
 
-def tree_scores(model: nn.Module, batch: TreeBatch) -> Tensor:
-    """Like :func:`sequence_scores` for replies that share a row: one score (N,) per reply."""
-    states = hidden_states(model.base_model, batch)  # type: ignore[arg-type]
-    return model.score(states.flatten(0, 1)[batch.last]).squeeze(-1)  # type: ignore[operator]
+def reply_values(model: nn.Module, batch: PackedBatch) -> Tensor:
+    """Returns the value (M,) of the state before each reply token.
+
+    ``model`` gives a value at every place, (B, T). The one at place t has seen token t, so the state before a token is
+    valued at the place that predicts it.
+    """
+    values: Tensor = model(**forward_inputs(model, batch))
+    return values.flatten()[batch.predictors].float()
 
 
 class ValueModel(nn.Module):
@@ -69,12 +67,13 @@ class ValueModel(nn.Module):
             model.head.bias.fill_(-offset if score.bias is None else float(score.bias) - offset)
         return model.to(score.weight.device).eval()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Returns values (B, T); the one at place t has seen the tokens up to and including t."""
-        batch = Batch(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids(attention_mask),
-            reply_mask=attention_mask.bool(),
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor | None = None) -> Tensor:
+        """Returns values (B, T); the one at place t has seen the tokens up to and including t.
+
+        ``attention_mask`` (B, T), or (B, 1, T, T) for packed rows, whose ``position_ids`` (B, T) have to be given.
+        """
+        positions = positions_from(attention_mask) if position_ids is None else position_ids
+        inputs = accepted_inputs(
+            self.backbone, input_ids=input_ids, attention_mask=attention_mask, position_ids=positions
         )
-        return self.head(hidden_states(self.backbone, batch)).squeeze(-1)
+        return self.head(self.backbone(**inputs).last_hidden_state).squeeze(-1)

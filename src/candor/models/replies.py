@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from candor.models.chat import encode_prompt, response_ids
+from candor.models.load import Policy
 from candor.ops.batches import Batch, Row, make_batch
+from candor.ops.logprobs import reply_logprobs
+from candor.ops.packing import Layout
 from candor.records import Prompt, Response
 
 
@@ -25,3 +29,17 @@ def reply_rows(
 def reply_batch(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Batch:
     """:func:`reply_rows` as one batch of tensors, (B, T), padded on the right."""
     return make_batch(reply_rows(tokenizer, prompts, responses), int(tokenizer.pad_token_id or 0))
+
+
+def row_logprobs(policy: Policy, rows: Sequence[Row], temperature: float = 1.0) -> list[float]:
+    """The log-probability (nats) of each whole reply given its prompt, without gradients."""
+    pad_id, device = int(policy.tokenizer.pad_token_id or 0), policy.model.device
+    found = [0.0] * len(rows)
+    layout = Layout.for_rows(lambda batch: reply_logprobs(policy.model, batch).logprobs, rows, pad_id, device)
+    for part in layout.row_parts(rows):
+        with torch.inference_mode():
+            logprobs = reply_logprobs(policy.model, part.batch, temperature).logprobs
+        sums = logprobs.split([rows[i].reply_length for i in part.items])
+        for i, tokens in zip(part.items, sums, strict=True):
+            found[i] = float(tokens.sum())
+    return found

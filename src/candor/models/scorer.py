@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from candor.errors import InputError
 from candor.models.chat import encode_prompt, response_ids
 from candor.models.heads import sequence_scores
-from candor.ops.batches import Row, Truncation, fit_prompt, make_batch, micro_batches
+from candor.ops.batches import Row, Truncation, fit_prompt
+from candor.ops.packing import Layout, PackedBatch
 from candor.records import Message, Prompt, Response
 
 
@@ -39,11 +41,11 @@ class RewardScorer:
             raise ValueError(f"{len(prompts)} prompts for {len(responses)} responses")
         rows = [self._row(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
         scores = [0.0] * len(rows)
-        pad_id = int(self.tokenizer.pad_token_id or 0)
-        for part in micro_batches([len(row.tokens) for row in rows]):
-            batch = make_batch([rows[i] for i in part], pad_id).to(self.model.device)
+        outputs = partial(sequence_scores, self.model)
+        layout = Layout.for_rows(outputs, rows, int(self.tokenizer.pad_token_id or 0), self.model.device)
+        for part in layout.row_parts(rows):
             with torch.inference_mode():
-                for i, value in zip(part, sequence_scores(self.model, batch).tolist(), strict=True):
+                for i, value in zip(part.items, sequence_scores(self.model, part.batch).tolist(), strict=True):
                     scores[i] = value - self.offset
         return scores
 
@@ -63,3 +65,17 @@ class RewardScorer:
 
     def _encode_uncached(self, prompt_id: str, messages: tuple[Message, ...]) -> tuple[int, ...]:
         return tuple(encode_prompt(self.tokenizer, Prompt(id=prompt_id, messages=messages)))
+
+
+class TokenScorer:
+    """Scores token batches as they are, less ``offset``: for a policy and a reward model that read the same tokens.
+
+    The batch is then laid out once for the reference, the value and the reward model.
+    """
+
+    def __init__(self, model: PreTrainedModel, *, offset: float = 0.0) -> None:
+        self.model, self.offset = model, offset
+
+    def score_batch(self, batch: PackedBatch) -> Tensor:
+        """Returns one score (N,) per reply."""
+        return sequence_scores(self.model, batch).float() - self.offset

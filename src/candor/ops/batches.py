@@ -75,6 +75,12 @@ def position_ids(attention_mask: Tensor) -> Tensor:
     return (mask.cumsum(-1) - 1).clamp_min(0) * mask
 
 
+def last_token_index(attention_mask: Tensor) -> Tensor:
+    """Returns the index (B,) of each row's last real token, from the mask (B, T) alone, whatever the padding side."""
+    places = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+    return (attention_mask.long() * places).argmax(-1)
+
+
 def pad(sequences: Sequence[Sequence[int]], pad_id: int, side: Side = "right") -> tuple[Tensor, Tensor]:
     """Returns ``input_ids`` and ``attention_mask``, (B, longest), both long."""
     lengths = torch.tensor([len(s) for s in sequences])

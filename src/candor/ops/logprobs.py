@@ -16,21 +16,29 @@ from weakref import WeakKeyDictionary
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from candor.ops.batches import Batch
-from candor.ops.trees import TreeBatch
+from candor.ops.batches import Batch, last_token_index
+from candor.ops.packing import PackedBatch
 
-ENTROPY_ROWS = 1024
-"""Places whose full distribution is held at once when entropies are computed."""
+LOGITS_AT_ONCE = 2**26
+"""Logits held at once (256 MB in float32). Where a batch has more, they are made again in the backward pass."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplyLogprobs:
+    """Of M reply tokens, reply by reply: ``logprobs`` (M,), log p(token | tokens before it), nats, with gradient.
+
+    ``entropy`` (M,), nats, without gradient, of the distribution that each was drawn from; None unless asked for.
+    """
+
+    logprobs: Tensor
+    entropy: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TokenLogprobs:
-    """``logprobs`` (B, T): log p(token t | tokens before t), nats, at the reply's tokens; 0 elsewhere.
-
-    ``entropy`` (B, T), nats, without gradient, of the distribution that each reply token was drawn from; None unless
-    asked for.
-    """
+    """:class:`ReplyLogprobs` laid out like their batch: (B, T) at the reply's tokens, 0 elsewhere."""
 
     logprobs: Tensor
     entropy: Tensor | None = None
@@ -41,18 +49,35 @@ def _parameters_of(forward: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(forward).parameters)
 
 
-def forward_inputs(module: nn.Module, batch: Batch | TreeBatch) -> dict[str, Any]:
-    """Returns what ``module.forward`` takes of the batch: always ids and mask, positions and no cache where it can."""
+def takes_positions(module: nn.Module) -> bool:
+    """Tells whether the positions of tokens can be given, without which several trees cannot stand in one row."""
+    return "position_ids" in _parameters_of(type(module).forward)
+
+
+def accepted_inputs(
+    module: nn.Module, *, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor
+) -> dict[str, Any]:
+    """Returns what ``module.forward`` takes: always ids and mask, positions and no cache where it can.
+
+    ``input_ids`` and ``position_ids`` (B, T), ``attention_mask`` (B, T) or (B, 1, T, T).
+    """
     accepted = _parameters_of(type(module).forward)
-    inputs: dict[str, Any] = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
+    inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
     if "position_ids" in accepted:
-        inputs["position_ids"] = batch.position_ids
+        inputs["position_ids"] = position_ids
     if "use_cache" in accepted:
         inputs["use_cache"] = False
     return inputs
 
 
-def hidden_states(base: nn.Module, batch: Batch | TreeBatch) -> Tensor:
+def forward_inputs(module: nn.Module, batch: Batch | PackedBatch) -> dict[str, Any]:
+    """:func:`accepted_inputs` of a batch."""
+    return accepted_inputs(
+        module, input_ids=batch.input_ids, attention_mask=batch.attention_mask, position_ids=batch.position_ids
+    )
+
+
+def hidden_states(base: nn.Module, batch: Batch | PackedBatch) -> Tensor:
     """Returns the last hidden states (B, T, d) of a Hugging Face base model, its final norm included."""
     output: Any = base(**forward_inputs(base, batch))
     return output.last_hidden_state
@@ -89,49 +114,85 @@ def _try_bare_head(model: nn.Module) -> bool:
         handle.remove()
 
 
-def reply_logits(model: nn.Module, batch: Batch) -> Tensor:
-    """Returns the logits (N, V) that predict the N reply tokens of ``batch``, in row-major order.
+def places(batch: Batch) -> PackedBatch:
+    """Returns a padded batch with the places of its replies named, row by row; every row holds one reply.
 
     Raises ValueError where a reply's token is the first of its row, as nothing predicts it.
     """
     first = batch.position_ids.eq(0) & batch.attention_mask.bool() & batch.reply_mask
     if bool(first.any()):
         raise ValueError("a reply needs at least one token of prompt before it")
-    predicts = batch.reply_mask[:, 1:]
-    if _has_bare_head(model):
-        states = hidden_states(model.base_model, batch)[:, :-1][predicts]  # type: ignore[arg-type]
-        return model.get_output_embeddings()(states)  # type: ignore[operator]
-    return model(**forward_inputs(model, batch)).logits[:, :-1][predicts]
+    own = batch.reply_mask.flatten().nonzero().squeeze(1)
+    rows, width = batch.reply_mask.shape
+    return PackedBatch(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        predictors=own - 1,
+        targets=batch.input_ids.flatten()[own],
+        last=torch.arange(rows, device=own.device) * width + last_token_index(batch.attention_mask),
+    )
 
 
-def _scatter(values: Tensor, mask: Tensor) -> Tensor:
-    return values.new_zeros(mask.shape).masked_scatter(mask, values)
-
-
-def token_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0, *, entropy: bool = False) -> TokenLogprobs:
+def reply_logprobs(
+    model: nn.Module, batch: PackedBatch, temperature: float = 1.0, *, entropy: bool = False
+) -> ReplyLogprobs:
     """Returns the log-probability of every reply token; ``temperature`` divides the logits, as in sampling.
 
     Computed in float32 where the model's precision is lower. Gradients flow into ``logprobs``.
     """
-    logits = reply_logits(model, batch)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    if temperature != 1.0:
-        logits = logits / temperature
-    targets = batch.input_ids[batch.reply_mask]
-    logprobs = -F.cross_entropy(logits, targets, reduction="none")
-    entropies = _scatter(_entropy(logits.detach()), batch.reply_mask) if entropy else None
-    return TokenLogprobs(logprobs=_scatter(logprobs, batch.reply_mask), entropy=entropies)
+    if not _has_bare_head(model):
+        logits = model(**forward_inputs(model, batch)).logits.flatten(0, 1)[batch.predictors]
+        return _chosen(logits, batch.targets, temperature, entropy)
+    states = hidden_states(model.base_model, batch).flatten(0, 1)[batch.predictors]  # type: ignore[arg-type]
+    head: nn.Linear = model.get_output_embeddings()  # type: ignore[operator]
+    rows = max(1, LOGITS_AT_ONCE // head.weight.shape[0])
+    if len(states) <= rows:
+        return _chosen(head(states), batch.targets, temperature, entropy)
+
+    def chosen(some: Tensor, targets: Tensor) -> tuple[Tensor, Tensor | None]:
+        found = _chosen(head(some), targets, temperature, entropy)
+        return found.logprobs, found.entropy
+
+    parts = [
+        checkpoint(chosen, some, targets, use_reentrant=False, preserve_rng_state=False)
+        for some, targets in zip(states.split(rows), batch.targets.split(rows), strict=True)
+    ]
+    return ReplyLogprobs(
+        logprobs=torch.cat([logprobs for logprobs, _ in parts]),
+        entropy=torch.cat([entropies for _, entropies in parts]) if entropy else None,
+    )
 
 
-def _entropy(logits: Tensor) -> Tensor:
-    """Returns the entropies (N,) in nats of softmax(logits), a bounded number of rows at a time."""
-    parts = []
-    for part in logits.split(ENTROPY_ROWS):
-        logp = part.log_softmax(-1)
-        parts.append(torch.special.entr(logp.exp()).sum(-1))
-    return torch.cat(parts) if parts else logits.new_zeros(0)
+def token_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0, *, entropy: bool = False) -> TokenLogprobs:
+    """:func:`reply_logprobs` of a padded batch, laid out like it: (B, T).
+
+    Raises ValueError where a reply's token is the first of its row.
+    """
+    found = reply_logprobs(model, places(batch), temperature, entropy=entropy)
+    return TokenLogprobs(
+        logprobs=scatter(found.logprobs, batch.reply_mask),
+        entropy=None if found.entropy is None else scatter(found.entropy, batch.reply_mask),
+    )
 
 
 def sequence_logprobs(model: nn.Module, batch: Batch, temperature: float = 1.0) -> Tensor:
     """Returns the log-probability (B,) of each whole reply given its prompt."""
     return token_logprobs(model, batch, temperature).logprobs.sum(-1)
+
+
+def scatter(values: Tensor, mask: Tensor) -> Tensor:
+    """Returns ``values`` (M,) at the M true places of ``mask``, in row-major order, and 0 elsewhere."""
+    return values.new_zeros(mask.shape).masked_scatter(mask, values)
+
+
+def _chosen(logits: Tensor, targets: Tensor, temperature: float, entropy: bool) -> ReplyLogprobs:
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    if temperature != 1.0:
+        logits = logits / temperature
+    if not entropy:
+        return ReplyLogprobs(logprobs=-F.cross_entropy(logits, targets, reduction="none"))
+    logp = logits.log_softmax(-1)
+    with torch.no_grad():
+        entropies = -(logp.exp() * logp.clamp_min(torch.finfo(logp.dtype).min)).sum(-1)  # 0 where p = 0
+    return ReplyLogprobs(logprobs=logp.gather(-1, targets.unsqueeze(-1)).squeeze(-1), entropy=entropies)

@@ -11,13 +11,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def sft_loss(logprobs: Tensor, reply_mask: Tensor, *, denominator: float) -> Tensor:
+def sft_loss(logprobs: Tensor, *, denominator: float) -> Tensor:
     """Negative log-likelihood of the replies: -sum_t log p(y_t | x, y_<t) / denominator.
 
-    ``logprobs`` and ``reply_mask`` (B, T); ``denominator``: the reply tokens of the whole batch. Returns a scalar.
-    Source: InstructGPT 2022, section 3.5.
+    ``logprobs``: of the reply tokens, of any shape, 0 at places that are none; ``denominator``: the reply tokens of the
+    whole batch. Returns a scalar. Source: InstructGPT 2022, section 3.5.
     """
-    return -(logprobs * reply_mask).sum() / denominator
+    return -logprobs.sum() / denominator
 
 
 def bradley_terry(

@@ -10,39 +10,41 @@ import torch
 from torch import Tensor
 
 from candor.errors import InputError
-from candor.ops.batches import Batch, Row, make_batch
+from candor.ops.batches import Row
 from candor.ops.kl import k1
+from candor.ops.logprobs import scatter
 from candor.records import Completion
 
 
 @dataclass(frozen=True, kw_only=True)
 class Replies:
-    """Sampled replies behind their prompts. ``logp`` (N, T): the sampler's log-probability (nats) of each reply token.
+    """N sampled replies of up to L tokens. ``rows``: each behind its prompt, as token ids.
 
-    ``complete`` (N,) bool: the reply ended by itself. ``group`` (N,) long: replies with one number share a prompt.
+    ``mask`` (N, L) bool, True where a reply has a token; ``logp`` (N, L), nats: the sampler's log-probability of each
+    token, 0 elsewhere. ``complete`` (N,) bool: the reply ended by itself.
     """
 
-    batch: Batch
+    rows: tuple[Row, ...]
+    mask: Tensor
     logp: Tensor
     complete: Tensor
-    group: Tensor
 
     def to(self, device: torch.device | str) -> Replies:
         return Replies(
-            batch=self.batch.to(device),
+            rows=self.rows,
+            mask=self.mask.to(device),
             logp=self.logp.to(device),
             complete=self.complete.to(device),
-            group=self.group.to(device),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollouts:
-    """N scored replies of up to T places (prompt, reply, padding). Entry t of every (N, T) tensor is about token t.
+    """N scored replies of up to L tokens. Entry t of every (N, L) tensor is about token t of the reply.
 
-    ``logp`` and ``ref_logp`` (N, T), nats: of token t given those before it, under the policy it was drawn from and
-    under the reference, at the sampling temperature. ``values`` (N, T): the value of the state *before* token t.
-    All three are 0 outside the reply. ``rewards`` (N,): the scorer's number for each reply.
+    ``logp`` and ``ref_logp`` (N, L), nats: of token t given those before it, under the policy it was drawn from and
+    under the reference, at the sampling temperature. ``values`` (N, L): the value of the state *before* token t.
+    All three are 0 beyond the reply's end. ``rewards`` (N,): the scorer's number for each reply.
     """
 
     replies: Replies
@@ -52,17 +54,15 @@ class Rollouts:
 
     @property
     def mask(self) -> Tensor:
-        return self.replies.batch.reply_mask
+        return self.replies.mask
 
     @property
     def logp(self) -> Tensor:
         return self.replies.logp
 
 
-def collate(
-    prompt_tokens: Sequence[Sequence[int]], completions: Sequence[Completion], *, group: Sequence[int], pad_id: int
-) -> Replies:
-    """Returns ``completions[i]`` laid out behind ``prompt_tokens[i]``; ``group[i]`` is its prompt's number.
+def collate(prompt_tokens: Sequence[Sequence[int]], completions: Sequence[Completion]) -> Replies:
+    """Returns ``completions[i]`` behind ``prompt_tokens[i]``.
 
     Raises InputError where a completion has no tokens, or not one log-probability for each.
     """
@@ -73,35 +73,17 @@ def collate(
                 where=f"completion {completion.id}",
                 fix="PPO needs a sampler that returns the log-probability of every token it drew",
             )
-    rows = [
-        Row(tokens=(*prompt, *completion.token_ids), prompt_length=len(prompt))
-        for prompt, completion in zip(prompt_tokens, completions, strict=True)
-    ]
-    batch = make_batch(rows, pad_id)
+    lengths = torch.tensor([len(completion.token_ids) for completion in completions])
+    mask = torch.arange(int(lengths.max())) < lengths.unsqueeze(1)
     flat = torch.tensor([logprob for completion in completions for logprob in completion.logprobs])
     return Replies(
-        batch=batch,
-        logp=torch.zeros(batch.reply_mask.shape).masked_scatter(batch.reply_mask, flat),
-        complete=torch.tensor([completion.stop_reason == "eos" for completion in completions]),
-        group=torch.tensor(group),
-    )
-
-
-def trim(batch: Batch, rows: Tensor) -> tuple[Batch, slice]:
-    """The given rows without the columns that are padding in all of them, and which columns were kept.
-
-    ``rows`` (n,) long. Works whichever side the padding is on.
-    """
-    used = batch.attention_mask[rows].any(0).nonzero()
-    columns = slice(int(used[0]), int(used[-1]) + 1)
-    return (
-        Batch(
-            input_ids=batch.input_ids[rows, columns],
-            attention_mask=batch.attention_mask[rows, columns],
-            position_ids=batch.position_ids[rows, columns],
-            reply_mask=batch.reply_mask[rows, columns],
+        rows=tuple(
+            Row(tokens=(*prompt, *completion.token_ids), prompt_length=len(prompt))
+            for prompt, completion in zip(prompt_tokens, completions, strict=True)
         ),
-        columns,
+        mask=mask,
+        logp=scatter(flat, mask),
+        complete=torch.tensor([completion.stop_reason == "eos" for completion in completions]),
     )
 
 
@@ -119,7 +101,7 @@ def final_scores(
 
 
 def token_rewards(rollouts: Rollouts, scores: Tensor, *, kl_coef: float) -> Tensor:
-    """``-kl_coef (logp - ref_logp)`` on every reply token, plus the score once, on the last. (N, T), 0 elsewhere.
+    """``-kl_coef (logp - ref_logp)`` on every reply token, plus the score once, on the last. (N, L), 0 elsewhere.
 
     Source: Ziegler 2019, equation 2; Stiennon 2020, section 3.4.
     """

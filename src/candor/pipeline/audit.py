@@ -7,7 +7,6 @@ from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
-import torch
 
 from candor.audits.observations import Observation, rows
 from candor.audits.policy import PolicyAudit
@@ -16,10 +15,8 @@ from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.jsonl import write_rows
 from candor.models.load import Policy
-from candor.models.replies import reply_rows
+from candor.models.replies import reply_rows, row_logprobs
 from candor.models.scorer import RewardScorer
-from candor.ops.batches import make_batch, micro_batches
-from candor.ops.logprobs import sequence_logprobs
 from candor.ops.randomness import step_seed
 from candor.pipeline import sources
 from candor.pipeline.context import Context, prompts_that_fit
@@ -113,14 +110,7 @@ def _logprobs(
     reference = context.policy(against)
     by_id = {prompt.id: prompt for prompt in prompts}
     given = reply_rows(policy.tokenizer, [by_id[reply.prompt_id] for reply in replies], replies)
-    found = [0.0] * len(given)
-    pad_id = int(policy.tokenizer.pad_token_id or 0)
-    for part in micro_batches([len(row.tokens) for row in given]):
-        batch = make_batch([given[i] for i in part], pad_id).to(reference.model.device)
-        with torch.inference_mode():
-            values = sequence_logprobs(reference.model, batch, context.recipe.audit.temperature).tolist()
-        for i, value in zip(part, values, strict=True):
-            found[i] = value
+    found = row_logprobs(reference, given, context.recipe.audit.temperature)
     return {"logp_policy": [float(sum(r.logprobs)) for r in replies], "logp_reference": found}
 
 

@@ -12,17 +12,18 @@ from candor.generation import InProcessSampler
 from candor.models.chat import encode_prompt, encode_reply
 from candor.models.heads import ValueModel
 from candor.models.load import Policy, Reward, save_policy
-from candor.models.scorer import RewardScorer
+from candor.models.scorer import RewardScorer, TokenScorer
 from candor.ops.batches import Row
 from candor.pipeline.context import CHECKPOINT, Context
 from candor.pipeline.loop import Observe, consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known
-from candor.protocols import ReplyReader
+from candor.protocols import ReplyReader, Scorer
 from candor.recipe import PPOStage
 from candor.records import Completion, Prompt, ReplyKind, Stance
 from candor.runs import Work
 from candor.training.ppo import ppo, total_updates
+from candor.training.rollout import BatchScorer
 from candor.training.sft import sft_rows
 from candor.training.state import StepOut, TrainState, adamw
 
@@ -59,7 +60,7 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         encode=partial(encode_prompt, policy.tokenizer),
         reference=reference.model,
         sampler=sampler,
-        scorer=RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset),
+        scorer=_scorer(stage, policy, reward),
         pad_id=int(policy.tokenizer.pad_token_id or 0),
         demonstrations=_ptx_rows(stage, planned, policy, context),
     )
@@ -74,6 +75,13 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         observe=truth_of(context.panel(planned), context.reader) if opinions_known(prompts) else None,
     )
     save_policy(work.path / CHECKPOINT, policy)
+
+
+def _scorer(stage: PPOStage, policy: Policy, reward: Reward) -> Scorer | BatchScorer:
+    """Reads the policy's own token batches where both models write a conversation as the same tokens, else text."""
+    if policy.tokenizer.chat_template == reward.tokenizer.chat_template:
+        return TokenScorer(reward.model, offset=reward.offset)
+    return RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset)
 
 
 def truth_of(panel: Panel, reader: ReplyReader) -> Observe:

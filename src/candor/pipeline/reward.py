@@ -130,7 +130,7 @@ def _evaluation(
     often two responses are ordered as the panel's mean utility orders them, with its bias and without; a reward model
     that learnt the bias well is high on the first and low on the second.
     """
-    outcomes = evaluate(reward.model, examples, pad_id=pad_id) if examples else []
+    outcomes = evaluate(reward.model, examples, stage, pad_id=pad_id)
     found = {"heldout_accuracy": _estimate(((o.prompt_id, o.correct) for o in outcomes), context)}
     source = planned.inputs["comparisons"].stage
     simulated = isinstance(source, CompareStage) and source.file is None

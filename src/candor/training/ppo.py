@@ -21,18 +21,21 @@ import torch
 from torch import Tensor, nn
 
 from candor.errors import InputError
-from candor.ops.batches import Row, make_batch, micro_batches
+from candor.models.heads import reply_values
+from candor.ops.batches import Row
 from candor.ops.kl import adaptive_kl_coef
-from candor.ops.logprobs import token_logprobs
+from candor.ops.logprobs import reply_logprobs
 from candor.ops.losses import sft_loss
+from candor.ops.packing import Layout, Part, Tree
 from candor.ops.ppo_losses import policy_loss, value_loss
 from candor.ops.randomness import batch_indices, generator, step_seed
-from candor.ops.rollouts import Rollouts, collate, trim
+from candor.ops.rollouts import Rollouts, collate
 from candor.protocols import Sampler, Scorer
 from candor.recipe import PPOStage
 from candor.records import Prompt
 from candor.training import rollout
-from candor.training.rollout import Credit, Encode
+from candor.training.layout import flat_logprobs
+from candor.training.rollout import BatchScorer, Credit, Encode
 from candor.training.schedule import linear
 from candor.training.state import StepOut, TrainState, apply_update
 
@@ -59,7 +62,7 @@ def ppo(
     encode: Encode,
     reference: nn.Module,
     sampler: Sampler,
-    scorer: Scorer,
+    scorer: Scorer | BatchScorer,
     pad_id: int,
     demonstrations: Sequence[Row] | None = None,
 ) -> Iterator[StepOut]:
@@ -67,7 +70,8 @@ def ppo(
 
     ``state.models`` holds ``policy`` (a causal language model, which ``sampler`` samples from) and ``value`` (forward
     (B, T) tokens to (B, T) values); ``state.optimizers`` one optimiser for each, by the same name. ``encode`` gives the
-    tokens of a prompt exactly as the sampler sees them. ``demonstrations``, for ``ptx_coef``, are tokenised.
+    tokens of a prompt exactly as the sampler sees them. A ``scorer`` with ``score_batch`` reads the same token batches
+    as the other models, one with ``score`` reads text. ``demonstrations``, for ``ptx_coef``, are tokenised.
 
     Prompts, samples and minibatches of update t are functions of (seed, t), so a restored state goes on bit for bit.
 
@@ -77,36 +81,43 @@ def ppo(
     _check(config, demonstrations)
     for model in (*state.models.values(), reference):
         model.eval()  # no dropout; gradients flow as ever
-    device = next(state.models["policy"].parameters()).device
     kept = rollout.questions_that_fit(prompts, encode, config)
+    layout = rollout.layout_of(kept, state.models, reference, scorer, config, pad_id)
     state.scalars.setdefault("kl_coef", config.kl_coef)
 
     while state.step < config.updates:
         t = state.step
         asked = rollout.questions_of_update(kept, config, t, seed)
-        replies = sampler.sample(
+        completions = sampler.sample(
             [q.prompt for q in asked], n=config.responses, seed=step_seed(seed, "ppo", "sample", t)
         )
         each = [question for question in asked for _ in range(config.responses)]
         each_prompt = tuple(question.prompt for question in each)
-        rewards = rollout.score(scorer, each_prompt, replies)
-
-        group = [i for i in range(len(asked)) for _ in range(config.responses)]
-        rows = collate([question.tokens for question in each], replies, group=group, pad_id=pad_id).to(device)
-        rollouts = rollout.evaluate(rows, rewards, value=state.models["value"], reference=reference, config=config)
+        replies = collate([question.tokens for question in each], completions).to(layout.device)
+        parts = layout.row_parts(replies.rows)
+        rollouts = rollout.evaluate(
+            replies,
+            parts,
+            each_prompt,
+            completions,
+            value=state.models["value"],
+            reference=reference,
+            scorer=scorer,
+            config=config,
+        )
         kl_coef = state.scalars["kl_coef"]
         credit = rollout.assign_credit(rollouts, config, kl_coef)
 
         metrics = rollout.rollout_metrics(rollouts, credit)
-        metrics |= _update(state, rollouts, credit, config, seed, demonstrations, pad_id)
+        metrics |= _update(state, rollouts, credit, config, seed, layout, parts, demonstrations)
         metrics |= {"kl_coef": kl_coef, "prompts_dropped": float(len(prompts) - len(kept))}
         metrics["negative_kl_updates"] = _watch_kl(state, metrics)
         if config.kl_control == "adaptive":
             state.scalars["kl_coef"] = adaptive_kl_coef(
-                kl_coef, kl=metrics["kl"], target=config.kl_target, horizon=config.kl_horizon, n=len(replies)
+                kl_coef, kl=metrics["kl"], target=config.kl_target, horizon=config.kl_horizon, n=len(completions)
             )
         state.step += 1
-        yield StepOut(step=state.step, metrics=metrics, prompts=each_prompt, completions=tuple(replies))
+        yield StepOut(step=state.step, metrics=metrics, prompts=each_prompt, completions=tuple(completions))
 
 
 def _check(config: PPOStage, demonstrations: Sequence[Row] | None) -> None:
@@ -126,10 +137,14 @@ def _update(
     credit: Credit,
     config: PPOStage,
     seed: int,
+    layout: Layout,
+    whole: Sequence[Part],
     demonstrations: Sequence[Row] | None,
-    pad_id: int,
 ) -> Metrics:
-    """Epochs of minibatches over the rollouts, one optimiser step of policy and value each; returns mean metrics."""
+    """Epochs of minibatches over the rollouts, one optimiser step of policy and value each; returns mean metrics.
+
+    ``whole``: all replies laid out, which serves every epoch where there is one minibatch.
+    """
     t = state.step
     factor = linear(t, config.updates, config.warmup_steps)
     lr, value_lr = config.lr * factor, (config.value_lr or config.lr) * factor
@@ -138,13 +153,14 @@ def _update(
     for step in range(config.epochs * config.minibatches):
         epoch, part = divmod(step, config.minibatches)
         order = torch.randperm(len(rollouts.rewards), generator=generator(seed, "ppo", "minibatch", t, epoch))
-        rows = order.tensor_split(config.minibatches)[part].to(rollouts.logp.device)
-        losses = _accumulate(state, rollouts, credit, rows, config, entropy=epoch == 0)
+        rows = order.tensor_split(config.minibatches)[part].tolist()
+        parts = whole if config.minibatches == 1 else rollout.parts_of(rollouts.replies, rows, layout)
+        losses = _accumulate(state, rollouts, credit, parts, config, entropy=epoch == 0)
         if config.ptx_coef > 0 and demonstrations:
             place = t * config.epochs * config.minibatches + step
             drawn = batch_indices(len(demonstrations), len(rows), place, seed, "ppo", "ptx")
             examples = [demonstrations[i] for i in drawn]
-            losses["ptx_loss"] = _accumulate_ptx(state.models["policy"], examples, config, pad_id)
+            losses["ptx_loss"] = _accumulate_ptx(state.models["policy"], examples, config, layout)
         mismatch = losses.pop("max_log_ratio")
         if step == 0:
             ratio_mismatch = mismatch
@@ -163,32 +179,32 @@ def _update(
 
 
 def _accumulate(
-    state: TrainState, rollouts: Rollouts, credit: Credit, rows: Tensor, config: PPOStage, *, entropy: bool
+    state: TrainState, rollouts: Rollouts, credit: Credit, parts: Sequence[Part], config: PPOStage, *, entropy: bool
 ) -> Metrics:
     """Gradients of one minibatch, over micro-batches; returns its losses and shares (means over its reply tokens)."""
-    whole = rollouts.replies.batch
-    denominator = float(rollouts.mask[rows].sum())
-    lengths = whole.attention_mask[rows].sum(1).tolist()
-    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=rows.device))
-    worst = torch.zeros((), device=rows.device)
-    for part in micro_batches(lengths, config.micro_batch_size):
-        micro = rows[part]
-        batch, columns = trim(whole, micro)
-        new = token_logprobs(state.models["policy"], batch, config.temperature, entropy=entropy)
+    denominator = float(sum(len(part.batch.targets) for part in parts))
+    device = rollouts.logp.device
+    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=device))
+    worst = torch.zeros((), device=device)
+    for part in parts:
+        rows = torch.tensor(part.items, device=device)
+        mask = rollouts.mask[rows]  # what follows is about reply tokens alone, (M,), in the order of the part
+        everywhere = torch.ones_like(part.batch.targets, dtype=torch.bool)
+        new = reply_logprobs(state.models["policy"], part.batch, config.temperature, entropy=entropy)
         policy = policy_loss(
             new.logprobs,
-            rollouts.logp[micro, columns],
-            credit.advantages[micro, columns],
-            batch.reply_mask,
+            rollouts.logp[rows][mask],
+            credit.advantages[rows][mask],
+            everywhere,
             clip=config.clip,
             denominator=denominator,
         )
         policy.loss.backward()
         value = value_loss(
-            rollout.token_values(state.models["value"], batch),
-            rollouts.values[micro, columns],
-            credit.returns[micro, columns],
-            batch.reply_mask,
+            reply_values(state.models["value"], part.batch),
+            rollouts.values[rows][mask],
+            credit.returns[rows][mask],
+            everywhere,
             clip=config.value_clip,
             denominator=denominator,
         )
@@ -204,14 +220,12 @@ def _accumulate(
     return {name: total.item() for name, total in totals.items()} | {"max_log_ratio": worst.item()}
 
 
-def _accumulate_ptx(policy: nn.Module, examples: Sequence[Row], config: PPOStage, pad_id: int) -> float:
+def _accumulate_ptx(policy: nn.Module, examples: Sequence[Row], config: PPOStage, layout: Layout) -> float:
     """Adds the gradient of ``ptx_coef`` times the demonstrations' mean token loss (InstructGPT, equation 2)."""
     denominator = float(sum(row.reply_length for row in examples))
-    device = next(policy.parameters()).device
     total = 0.0
-    for part in micro_batches([len(row.tokens) for row in examples], config.micro_batch_size):
-        batch = make_batch([examples[i] for i in part], pad_id).to(device)
-        loss = sft_loss(token_logprobs(policy, batch).logprobs, batch.reply_mask, denominator=denominator)
+    for part in layout.parts([Tree.of(row) for row in examples]):
+        loss = sft_loss(flat_logprobs(policy, part.batch), denominator=denominator)
         (config.ptx_coef * loss).backward()
         total += loss.item()
     return total

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from candor.ops.batches import Truncation, fit_prompt
-from candor.ops.trees import Tree
+from candor.ops.packing import Tree
 from candor.preferences.pairing import to_pairs
 from candor.records import Choice, Comparison, Prompt, Ranking, Ratings, Response
 

@@ -1,29 +1,26 @@
 """Reward models from comparisons: Bradley-Terry (or Plackett-Luce), cosine to 0, each response encoded once.
 
-All responses of one comparison stand in one row behind one copy of their prompt (:mod:`candor.ops.trees`) where the
-model allows it: the scores are the same and there are fewer tokens.
+The responses of one comparison stand behind one copy of their prompt (:mod:`candor.ops.packing`) where the model allows
+it: the scores are the same and there are fewer tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from candor.models.heads import sequence_scores, tree_scores
-from candor.ops.batches import Row, make_batch, micro_batches
+from candor.models.heads import sequence_scores
 from candor.ops.losses import bradley_terry, plackett_luce
 from candor.ops.randomness import batch_indices
-from candor.ops.trees import Tree, make_trees
 from candor.recipe import RewardStage
+from candor.training.layout import layout_for
 from candor.training.ranked import RankedExample
 from candor.training.schedule import cosine
 from candor.training.state import StepOut, TrainState, apply_update
-
-SHARING_TOLERANCE = 1e-4
-"""Scores further apart than this, shared prompt against separate rows, mean that a model cannot share prompts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,13 +49,14 @@ def reward(
     """
     model, optimizer = state.models["reward"].eval(), state.optimizers["reward"]
     total = total_updates(len(examples), config)
-    share = shares_prompts(model, examples, pad_id)
+    longest = max((example.tree for example in examples), key=lambda tree: tree.length)
+    layout = layout_for([partial(sequence_scores, model)], longest, [model], config, pad_id)
     while state.step < total:
         batch = [examples[i] for i in batch_indices(len(examples), config.batch_size, state.step, seed, "reward")]
         loss, gaps, weights = 0.0, [], []
-        for part in _micro_batches(batch, config.micro_batch_size, share):
-            micro = [batch[i] for i in part]
-            scores = example_scores(model, micro, pad_id, share=share)
+        for part in layout.parts([example.tree for example in batch]):
+            micro = [batch[i] for i in part.items]
+            scores = sequence_scores(model, part.batch)
             pairs = _flat_pairs(micro, scores)
             gap = scores[pairs.chosen] - scores[pairs.rejected]
             part_loss = _loss(config, micro, scores, pairs, denominator=len(batch))
@@ -76,23 +74,29 @@ def reward(
             "margin": float((gap * weight).sum() / weight.sum()),
             "lr": lr,
             "grad_norm": grad_norm,
-            "tokens": float(sum(_length(example, share) for example in batch)),
+            "tokens": float(sum(layout.length(example.tree) for example in batch)),
         }
         yield StepOut(step=state.step, metrics=metrics)
 
 
-def evaluate(model: nn.Module, examples: Sequence[RankedExample], *, pad_id: int) -> list[PairOutcome]:
+def evaluate(
+    model: nn.Module, examples: Sequence[RankedExample], config: RewardStage, *, pad_id: int
+) -> list[PairOutcome]:
     """Returns every pair's outcome, in the order of ``examples``; group them by ``prompt_id`` for an interval."""
-    share = shares_prompts(model, examples, pad_id)
+    if not examples:
+        return []
+    trees = [example.tree for example in examples]
+    longest = max(trees, key=lambda tree: tree.length)
+    layout = layout_for([partial(sequence_scores, model)], longest, [model], config, pad_id)
     outcomes: dict[int, list[PairOutcome]] = {}
-    for part in _micro_batches(examples, None, share):
-        micro = [examples[i] for i in part]
+    for part in layout.parts(trees):
+        micro = [examples[i] for i in part.items]
         with torch.inference_mode():
-            scores = example_scores(model, micro, pad_id, share=share)
+            scores = sequence_scores(model, part.batch)
             pairs = _flat_pairs(micro, scores)
             gap = scores[pairs.chosen] - scores[pairs.rejected]
         values = iter(zip(gap.tolist(), _correct(gap).tolist(), strict=True))
-        for i in part:
+        for i in part.items:
             outcomes[i] = [
                 PairOutcome(
                     prompt_id=examples[i].prompt_id,
@@ -104,46 +108,6 @@ def evaluate(model: nn.Module, examples: Sequence[RankedExample], *, pad_id: int
                 for pair, (difference, correct) in zip(examples[i].pairs, values, strict=False)
             ]
     return [outcome for i in sorted(outcomes) for outcome in outcomes[i]]
-
-
-def example_scores(model: nn.Module, examples: Sequence[RankedExample], pad_id: int, *, share: bool) -> Tensor:
-    """Returns the scores (N,) of all replies of ``examples``, one example after the other."""
-    device = next(model.parameters()).device
-    trees = [example.tree for example in examples]
-    if share:
-        return tree_scores(model, make_trees(trees, pad_id).to(device))
-    return sequence_scores(model, make_batch([row for tree in trees for row in _rows(tree)], pad_id).to(device))
-
-
-def shares_prompts(model: nn.Module, examples: Sequence[RankedExample], pad_id: int) -> bool:
-    """Tells, by trying on the longest example, whether scores are the same with one shared copy of the prompt.
-
-    They are not where attention has a window or the model is recurrent.
-    """
-    if not examples:
-        return False
-    longest = max(examples, key=lambda example: example.tree.length)
-    with torch.inference_mode():
-        apart = example_scores(model, [longest], pad_id, share=False)
-        try:
-            shared = example_scores(model, [longest], pad_id, share=True)
-        except (RuntimeError, ValueError, TypeError):
-            return False
-    return bool(torch.allclose(apart, shared, rtol=SHARING_TOLERANCE, atol=SHARING_TOLERANCE))
-
-
-def _rows(tree: Tree) -> list[Row]:
-    return [Row(tokens=(*tree.prompt, *reply), prompt_length=len(tree.prompt)) for reply in tree.replies]
-
-
-def _length(example: RankedExample, share: bool) -> int:
-    tree = example.tree
-    return tree.length if share else tree.length + (len(tree.replies) - 1) * len(tree.prompt)
-
-
-def _micro_batches(examples: Sequence[RankedExample], size: int | None, share: bool) -> list[list[int]]:
-    most = max(len(example.tree.replies) for example in examples)
-    return micro_batches([_length(e, share) for e in examples], None if size is None else max(1, size // most))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

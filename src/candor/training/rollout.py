@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from candor.errors import InputError
+from candor.models.heads import reply_values
 from candor.ops.advantages import explained_variance, gae, masked_mean, masked_std, whiten
-from candor.ops.batches import Batch, micro_batches
 from candor.ops.kl import k1, k3
-from candor.ops.logprobs import forward_inputs, token_logprobs
+from candor.ops.logprobs import reply_logprobs, scatter
+from candor.ops.packing import Layout, PackedBatch, Part, Tree
 from candor.ops.randomness import batch_indices
-from candor.ops.rollouts import Replies, Rollouts, final_scores, token_rewards, trim
+from candor.ops.rollouts import Replies, Rollouts, final_scores, token_rewards
 from candor.protocols import Scorer
 from candor.recipe import PPOStage
 from candor.records import Completion, Prompt
+from candor.training.layout import flat_logprobs, layout_for
 
 Encode = Callable[[Prompt], Sequence[int]]
+
+
+@runtime_checkable
+class BatchScorer(Protocol):
+    """A scorer that reads the policy's own token batches."""
+
+    def score_batch(self, batch: PackedBatch) -> Tensor:
+        """Returns one score (N,) per reply of the batch."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +47,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Credit:
-    """What the update learns from, all (N, T): ``advantages``, ``returns``; ``rewards`` are per token, KL included."""
+    """What the update learns from, all (N, L): ``advantages``, ``returns``; ``rewards`` are per token, KL included."""
 
     rewards: Tensor
     advantages: Tensor
@@ -62,9 +76,70 @@ def questions_of_update(kept: Sequence[Question], config: PPOStage, step: int, s
     return [kept[i] for i in distinct]
 
 
-def score(scorer: Scorer, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> Tensor:
-    """The scorer's numbers (N,). Raises InputError where one is not finite."""
-    rewards = torch.tensor(scorer.score(prompts, completions), dtype=torch.float32)
+def layout_of(
+    kept: Sequence[Question],
+    models: Mapping[str, nn.Module],
+    reference: nn.Module,
+    scorer: Scorer | BatchScorer,
+    config: PPOStage,
+    pad_id: int,
+) -> Layout:
+    """The layout that policy, value, reference and a batch scorer all allow, tried on as long a tree as may come."""
+    prompt = max((question.tokens for question in kept), key=len)
+    reply = tuple(islice(cycle(prompt), config.max_new_tokens))
+    longest = Tree(prompt=prompt, replies=(reply, reply[:1]))
+    policy, value = models["policy"], models["value"]
+    outputs: list[Callable[[PackedBatch], Tensor]]
+    outputs = [partial(flat_logprobs, policy), partial(flat_logprobs, reference), partial(reply_values, value)]
+    if isinstance(scorer, BatchScorer):
+        outputs.append(scorer.score_batch)
+    return layout_for(outputs, longest, [policy, value, reference], config, pad_id)
+
+
+def parts_of(replies: Replies, rows: Sequence[int], layout: Layout) -> list[Part]:
+    """Some of the replies laid out; the parts' ``items`` are places among all replies."""
+    parts = layout.row_parts([replies.rows[i] for i in rows])
+    return [Part(items=[rows[i] for i in part.items], batch=part.batch) for part in parts]
+
+
+def evaluate(
+    replies: Replies,
+    parts: Sequence[Part],
+    prompts: Sequence[Prompt],
+    completions: Sequence[Completion],
+    *,
+    value: nn.Module,
+    reference: nn.Module,
+    scorer: Scorer | BatchScorer,
+    config: PPOStage,
+) -> Rollouts:
+    """Returns the replies with what else the update needs: scores, the reference's log-probabilities, values.
+
+    One pass over ``parts`` (all replies, laid out) for all three models, without gradients; a scorer that reads text is
+    asked once for all. The policy's own log-probabilities are the sampler's. Raises InputError for a score that is not
+    finite.
+    """
+    device = replies.logp.device
+    ref_logp, values = torch.zeros_like(replies.logp), torch.zeros_like(replies.logp)
+    rewards = torch.zeros(len(replies.rows), device=device)
+    for part in parts:
+        rows = torch.tensor(part.items, device=device)
+        mask = replies.mask[rows]
+        with torch.inference_mode():
+            part_logp = reply_logprobs(reference, part.batch, config.temperature).logprobs
+            part_values = reply_values(value, part.batch)
+            if isinstance(scorer, BatchScorer):
+                rewards[rows] = scorer.score_batch(part.batch)
+        # Copied into ordinary tensors: those made under inference_mode cannot enter the value loss's graph.
+        ref_logp[rows] = scatter(part_logp, mask)
+        values[rows] = scatter(part_values, mask)
+    if not isinstance(scorer, BatchScorer):
+        rewards = torch.tensor(scorer.score(prompts, completions), dtype=torch.float32, device=device)
+    _check_finite(rewards, prompts, completions)
+    return Rollouts(replies=replies, ref_logp=ref_logp, values=values, rewards=rewards)
+
+
+def _check_finite(rewards: Tensor, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> None:
     bad = (~rewards.isfinite()).nonzero().flatten().tolist()
     if bad:
         raise InputError(
@@ -72,39 +147,6 @@ def score(scorer: Scorer, prompts: Sequence[Prompt], completions: Sequence[Compl
             where=f"prompt {prompts[bad[0]].id}, reply {completions[bad[0]].text!r}",
             fix="check the reward model",
         )
-    return rewards
-
-
-def evaluate(
-    replies: Replies, rewards: Tensor, *, value: nn.Module, reference: nn.Module, config: PPOStage
-) -> Rollouts:
-    """Returns the replies with what else the update needs: the reference's log-probabilities and the values.
-
-    One forward pass of each over length-sorted micro-batches, without gradients. The policy's own log-probabilities are
-    the sampler's.
-    """
-    ref_logp, values = torch.zeros_like(replies.logp), torch.zeros_like(replies.logp)
-    lengths = replies.batch.attention_mask.sum(1).tolist()
-    for part in micro_batches(lengths, config.micro_batch_size):
-        rows = torch.tensor(part, device=replies.logp.device)
-        batch, columns = trim(replies.batch, rows)
-        with torch.inference_mode():
-            part_logp = token_logprobs(reference, batch, config.temperature).logprobs
-            part_values = token_values(value, batch)
-        # Copied into ordinary tensors: those made under inference_mode cannot enter the value loss's graph.
-        ref_logp[rows, columns] = part_logp
-        values[rows, columns] = part_values
-    return Rollouts(replies=replies, ref_logp=ref_logp, values=values, rewards=rewards.to(values.device))
-
-
-def token_values(value: nn.Module, batch: Batch) -> Tensor:
-    """The value (B, T) of the state before each reply token; 0 elsewhere.
-
-    The module's output at place t has seen token t, so the state before t is its output one place earlier.
-    """
-    after: Tensor = value(**forward_inputs(value, batch))
-    before = torch.cat([torch.zeros_like(after[:, :1]), after[:, :-1]], dim=1)
-    return torch.where(batch.reply_mask, before, 0.0)
 
 
 def assign_credit(rollouts: Rollouts, config: PPOStage, kl_coef: float) -> Credit:

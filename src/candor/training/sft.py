@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
-from candor.ops.batches import Row, Truncation, fit_prompt, make_batch, micro_batches
-from candor.ops.logprobs import token_logprobs
+from candor.ops.batches import Row, Truncation, fit_prompt
 from candor.ops.losses import sft_loss
+from candor.ops.packing import Tree
 from candor.ops.randomness import batch_indices
 from candor.recipe import SFTStage
 from candor.records import Demonstration, Prompt
+from candor.training.layout import flat_logprobs, layout_for
 from candor.training.schedule import cosine
 from candor.training.state import StepOut, TrainState, apply_update
 
@@ -50,15 +52,15 @@ def sft(state: TrainState, rows: Sequence[Row], config: SFTStage, *, seed: int, 
     The loss is the sum over the batch's reply tokens over their number, whatever the micro-batches. Dropout stays off.
     """
     policy, optimizer = state.models["policy"].eval(), state.optimizers["policy"]
-    device = next(policy.parameters()).device
     total = total_updates(len(rows), config)
+    longest = Tree.of(max(rows, key=lambda row: len(row.tokens)))
+    layout = layout_for([partial(flat_logprobs, policy)], longest, [policy], config, pad_id)
     while state.step < total:
         batch = [rows[i] for i in batch_indices(len(rows), config.batch_size, state.step, seed, "sft")]
         tokens = sum(row.reply_length for row in batch)
         loss = 0.0
-        for part in micro_batches([len(row.tokens) for row in batch], config.micro_batch_size):
-            micro = make_batch([batch[i] for i in part], pad_id).to(device)
-            part_loss = sft_loss(token_logprobs(policy, micro).logprobs, micro.reply_mask, denominator=tokens)
+        for part in layout.parts([Tree.of(row) for row in batch]):
+            part_loss = sft_loss(flat_logprobs(policy, part.batch), denominator=tokens)
             part_loss.backward()
             loss += part_loss.item()
         lr = config.lr * cosine(state.step, total, config.warmup_steps)
