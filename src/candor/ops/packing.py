@@ -179,7 +179,7 @@ class Layout:
     ) -> Layout:
         """Returns the layout for one pass over ``rows``, sharing where the model allows it for the longest of them.
 
-        ``outputs`` gives a tensor over a batch's replies (N, ...) or reply tokens (M, ...).
+        ``outputs`` gives a tensor over a batch's replies (N,) or reply tokens (M,).
         """
         if not rows:
             return cls(share=False, pad_id=pad_id, device=device)
@@ -238,8 +238,8 @@ def allows_sharing(outputs: Callable[[PackedBatch], Tensor], tree: Tree, pad_id:
     """Tells, by trying it on ``tree``, whether a model's ``outputs`` are the same in a shared row.
 
     They are not where attention has a window that the tree exceeds, looks ahead, or counts positions by itself: pass
-    the longest tree there will be. ``outputs`` gives a tensor over the batch's replies (N, ...) or reply tokens (M, ...). The
-    shared row holds the tree twice, once with its first reply alone, so that both kinds of sharing are tried.
+    the longest tree there will be. ``outputs`` gives a tensor over the batch's replies (N,) or reply tokens
+    (M,). The shared row holds the tree twice, once with its first reply alone, so that both kinds are tried.
     """
     tried = [tree, Tree(prompt=tree.prompt, replies=tree.replies[:1])]
     with torch.inference_mode():
