@@ -13,7 +13,7 @@ class PreallocatedLayer(DynamicLayer):
     """Keys and values (rows, heads, places, head_dim) of one layer: views into buffers of ``capacity`` places.
 
     Prompts are loaded right-aligned into the first ``prompt_length`` places, a few rows at a time; what lies to their
-    left stays 0 (masked, but NaN there would get through the mask). Then ``update`` appends places to every row.
+    left is 0 (masked, but NaN there would get through the mask). Then ``update`` appends places to every row.
     """
 
     def __init__(self, rows: int, prompt_length: int, capacity: int) -> None:
@@ -26,7 +26,9 @@ class PreallocatedLayer(DynamicLayer):
         _, heads, places, width = keys.shape
         if not self._buffers:
             shape = (self.rows, heads, self.capacity)
-            self._buffers = [keys.new_zeros((*shape, width)), values.new_zeros((*shape, values.shape[-1]))]
+            self._buffers = [keys.new_empty((*shape, width)), values.new_empty((*shape, values.shape[-1]))]
+            for buffer in self._buffers:
+                buffer[:, :, : self.length] = 0
             self.dtype, self.device, self.is_initialized = keys.dtype, keys.device, True
         for buffer, states in zip(self._buffers, (keys, values), strict=True):
             buffer[rows, :, self.length - places : self.length] = states
