@@ -76,7 +76,7 @@ def load_policy(path: str | Path) -> Policy:
     config = _config(source)
     if any(name.endswith("ForSequenceClassification") for name in config.architectures or []):
         raise InputError("this is a reward model, not a policy", where=source)
-    model = _load(AutoModelForCausalLM, source, "a causal language model")
+    model = _load(AutoModelForCausalLM, source, "a causal language model", config)
     tokenizer = _tokenizer(source)
     _set_pad(tokenizer, allow_eos=True)
     _check_vocabulary(model, tokenizer, source)
@@ -98,7 +98,7 @@ def load_reward(path: str | Path) -> Reward:
         )
     if config.num_labels != 1:
         raise InputError(f"a reward model gives one score, this one gives {config.num_labels}", where=source)
-    model = _load(AutoModelForSequenceClassification, source, "a sequence classifier")
+    model = _load(AutoModelForSequenceClassification, source, "a sequence classifier", config)
     if not isinstance(getattr(model, "score", None), torch.nn.Linear):
         raise InputError("this reward model has no linear head named 'score'", where=source, fix="use a decoder model")
     tokenizer = _tokenizer(source)
@@ -185,11 +185,16 @@ def _config(source: str) -> Any:
         raise InputError(f"no such checkpoint: {tried}{_first_line(error)}", where=source) from error
 
 
-def _load(auto: Any, source: str, kind: str) -> PreTrainedModel:
+def _attention(config: Any) -> str | None:
+    """Returns "eager" where attention is soft-capped, which fused kernels cannot do; else None, the model's default."""
+    return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None else None
+
+
+def _load(auto: Any, source: str, kind: str, config: Any) -> PreTrainedModel:
     try:
         with quiet_transformers():
             model, info = auto.from_pretrained(
-                source, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
+                source, dtype=torch.float32, attn_implementation=_attention(config), output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"cannot be loaded as {kind}: {_first_line(error)}", where=source) from error

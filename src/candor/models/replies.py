@@ -12,18 +12,40 @@ from candor.models.load import Policy
 from candor.ops.batches import Batch, Row, make_batch
 from candor.ops.logprobs import reply_logprobs
 from candor.ops.packing import Layout
-from candor.records import Prompt, Response
+from candor.records import Completion, Prompt, Response
 
 
 def reply_rows(
     tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], responses: Sequence[Response]
 ) -> list[Row]:
     """Each prompt in the chat format with its reply; ``prompts[i]`` belongs to ``responses[i]``."""
-    known = {prompt.id: tuple(encode_prompt(tokenizer, prompt)) for prompt in {p.id: p for p in prompts}.values()}
+    known = _encoded(tokenizer, prompts)
     return [
         Row(tokens=(*known[prompt.id], *response_ids(tokenizer, response)), prompt_length=len(known[prompt.id]))
         for prompt, response in zip(prompts, responses, strict=True)
     ]
+
+
+def sampled_rows(
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], completions: Sequence[Completion]
+) -> list[Row]:
+    """Like :func:`reply_rows`, with the very tokens that a policy of this tokenizer sampled.
+
+    Where a model has more embeddings than its tokenizer has tokens, a sampled token may stand for no text at all.
+    Raises ValueError for a completion without tokens.
+    """
+    empty = next((completion.id for completion in completions if not completion.token_ids), None)
+    if empty is not None:
+        raise ValueError(f"completion {empty} was not sampled: it has no tokens")
+    starts = _encoded(tokenizer, prompts)
+    return [
+        Row(tokens=(*starts[prompt.id], *completion.token_ids), prompt_length=len(starts[prompt.id]))
+        for prompt, completion in zip(prompts, completions, strict=True)
+    ]
+
+
+def _encoded(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt]) -> dict[str, tuple[int, ...]]:
+    return {prompt.id: tuple(encode_prompt(tokenizer, prompt)) for prompt in {p.id: p for p in prompts}.values()}
 
 
 def reply_batch(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Batch:

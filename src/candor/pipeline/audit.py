@@ -15,7 +15,7 @@ from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.jsonl import write_rows
 from candor.models.load import Policy
-from candor.models.replies import reply_rows, row_logprobs
+from candor.models.replies import row_logprobs, sampled_rows
 from candor.models.scorer import RewardScorer
 from candor.ops.randomness import step_seed
 from candor.pipeline import sources
@@ -109,7 +109,7 @@ def _logprobs(
         return {}
     reference = context.policy(against)
     by_id = {prompt.id: prompt for prompt in prompts}
-    given = reply_rows(policy.tokenizer, [by_id[reply.prompt_id] for reply in replies], replies)
+    given = sampled_rows(policy.tokenizer, [by_id[reply.prompt_id] for reply in replies], replies)
     found = row_logprobs(reference, given, context.recipe.audit.temperature)
     return {"logp_policy": [float(sum(r.logprobs)) for r in replies], "logp_reference": found}
 
