@@ -25,9 +25,9 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[in
     are encoded as text. Raises InputError where a message already holds the chat format (applying it again
     would train on a doubled one), or where the template refuses the conversation.
     """
-    _refuse_formatted(tokenizer, prompt)
+    refuse_formatted(tokenizer, prompt)
     if not tokenizer.chat_template:
-        return _bos(tokenizer) + _plain_ids(tokenizer, plain_text(prompt.messages))
+        return _bos(tokenizer) + plain_ids(tokenizer, plain_text(prompt.messages))
     messages = [{"role": m.role, "content": m.content} for m in prompt.messages]
     options: dict[str, Any] = {"add_generation_prompt": True, "tokenize": True, "return_dict": False}
     if any(token in m.content for m in prompt.messages for token in tokenizer.all_special_tokens):
@@ -44,8 +44,12 @@ def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[in
 
 def plain_text(messages: Sequence[Message]) -> str:
     """Returns the conversation as ``Role: text`` lines that end with ``Assistant:``."""
-    lines = [f"{PLAIN_NAMES[m.role]}: {m.content}" for m in messages]
-    return "\n".join([*lines, "Assistant:"])
+    return conversation_text(messages) + "\nAssistant:"
+
+
+def conversation_text(messages: Sequence[Message]) -> str:
+    """Returns the conversation as ``Role: text`` lines."""
+    return "\n".join(f"{PLAIN_NAMES[m.role]}: {m.content}" for m in messages)
 
 
 def encode_reply(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -54,7 +58,7 @@ def encode_reply(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     In the plain form the text starts after a space. A control token spelled out in the text is encoded as text.
     """
     spaced = text if tokenizer.chat_template else " " + text.lstrip()
-    return [*_plain_ids(tokenizer, spaced), eos_id(tokenizer)]
+    return [*plain_ids(tokenizer, spaced), eos_id(tokenizer)]
 
 
 def response_ids(tokenizer: PreTrainedTokenizerBase, response: Response) -> tuple[int, ...]:
@@ -85,7 +89,8 @@ def eos_id(tokenizer: PreTrainedTokenizerBase) -> int:
     return int(tokenizer.eos_token_id)
 
 
-def _plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def plain_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Returns the ids of a text alone; control tokens that it spells out are encoded as text."""
     return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"])
 
 
@@ -96,7 +101,8 @@ def _bos(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [int(bos)] if bos is not None and started[:1] == [bos] else []
 
 
-def _refuse_formatted(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> None:
+def refuse_formatted(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> None:
+    """Raises InputError where a message already holds the chat format."""
     opening = _opening(tokenizer)
     for message in prompt.messages:
         doubled = opening and message.content.lstrip().startswith(opening)

@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from candor.models.encoders import encoder_scores, is_encoder
 from candor.ops.batches import Batch
 from candor.ops.batches import position_ids as positions_from
 from candor.ops.logprobs import accepted_inputs, forward_inputs, hidden_states, places
@@ -32,9 +33,11 @@ def sequence_scores(model: nn.Module, batch: PackedBatch | Batch) -> Tensor:
 
     Calls the base model and the head, not the classification wrapper, which looks for the last token that is not the
     pad token and so reads the wrong place where pad and end of sequence are one token. ``model`` is a Hugging Face
-    sequence classifier with one label.
+    sequence classifier with one label; an encoder's own head pools (:mod:`candor.models.encoders`).
     """
     laid_out = places(batch) if isinstance(batch, Batch) else batch
+    if is_encoder(model):
+        return encoder_scores(model, laid_out)
     states = hidden_states(model.base_model, laid_out)  # type: ignore[arg-type]
     return model.score(states.flatten(0, 1)[laid_out.last]).squeeze(-1)  # type: ignore[operator]
 
@@ -66,6 +69,16 @@ class ValueModel(nn.Module):
             model.head.weight.copy_(score.weight)
             model.head.bias.fill_(-offset if score.bias is None else float(score.bias) - offset)
         return model.to(score.weight.device).eval()
+
+    @classmethod
+    def from_policy(cls, policy: nn.Module) -> ValueModel:
+        """Returns a copy of a policy's body under a head of zeros, for a reward model that reads other tokens."""
+        embedding: nn.Embedding = policy.get_input_embeddings()  # type: ignore[operator]
+        body: nn.Module = copy.deepcopy(policy.base_model)  # type: ignore[assignment]
+        model = cls(body, int(body.config.get_text_config().hidden_size))  # type: ignore[operator, union-attr]
+        nn.init.zeros_(model.head.weight)
+        nn.init.zeros_(model.head.bias)
+        return model.to(embedding.weight.device).eval()
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, position_ids: Tensor | None = None) -> Tensor:
         """Returns values (B, T); the one at place t has seen the tokens up to and including t.

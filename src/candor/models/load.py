@@ -11,13 +11,14 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -30,6 +31,7 @@ from transformers.utils import logging as transformers_logging
 
 from candor.errors import InputError
 from candor.models.chat import eos_id
+from candor.models.encoders import is_encoder, last_layer, pair_marks
 from candor.models.heads import init_reward_head
 from candor.recipe import ATLAS
 
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 OFFSET_KEY = "candor_reward_offset"
 """Where a reward checkpoint's config keeps the offset that Candor subtracts; plain transformers gives raw scores."""
 
+_NO_HEAD = "use a decoder such as Llama, or an encoder such as BERT"
 _RESERVED = re.compile(r"<?[|\[<]?.*(pad|reserved|unused|unk).*[|\]>]", re.IGNORECASE)
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+|[A-Za-z0-9][\w.-]*")
 
@@ -66,6 +69,18 @@ def check_checkpoint(path: str | Path) -> None:
     _tokenizer(source)
 
 
+def check_reward_start(path: str | Path) -> None:
+    """Raises InputError where :func:`start_reward` could not start; the weights are not read."""
+    source = _resolve(path)
+    config = _config(source)
+    if _is_classifier(config):
+        _check_one_score(config, source)
+    encoder = _makes_encoder(config, source)
+    tokenizer = _tokenizer(source, ends=not encoder)
+    if encoder:
+        pair_marks(tokenizer)
+
+
 def load_policy(path: str | Path) -> Policy:
     """Returns a causal LM with its tokenizer: ``atlas``, a checkpoint directory or a hub name.
 
@@ -74,7 +89,7 @@ def load_policy(path: str | Path) -> Policy:
     """
     source = _resolve(path)
     config = _config(source)
-    if any(name.endswith("ForSequenceClassification") for name in config.architectures or []):
+    if _is_classifier(config):
         raise InputError("this is a reward model, not a policy", where=source)
     model = _load(AutoModelForCausalLM, source, "a causal language model", config)
     tokenizer = _tokenizer(source)
@@ -92,20 +107,80 @@ def load_reward(path: str | Path) -> Reward:
     """
     source = _resolve(path)
     config = _config(source)
-    if not any(name.endswith("ForSequenceClassification") for name in config.architectures or []):
+    if not _is_classifier(config):
         raise InputError(
             "this is not a reward model: it has no score head", where=source, fix="train one with a reward stage"
         )
-    if config.num_labels != 1:
-        raise InputError(f"a reward model gives one score, this one gives {config.num_labels}", where=source)
+    _check_one_score(config, source)
     model = _load(AutoModelForSequenceClassification, source, "a sequence classifier", config)
-    if not isinstance(getattr(model, "score", None), torch.nn.Linear):
-        raise InputError("this reward model has no linear head named 'score'", where=source, fix="use a decoder model")
-    tokenizer = _tokenizer(source)
-    _set_pad(tokenizer, allow_eos=True)
+    _check_head(model, source)
+    tokenizer = _tokenizer(source, ends=not is_encoder(model))
+    if not is_encoder(model):
+        _set_pad(tokenizer, allow_eos=True)
+        model.config.pad_token_id = tokenizer.pad_token_id
     _check_vocabulary(model, tokenizer, source)
-    model.config.pad_token_id = tokenizer.pad_token_id
     return Reward(model=model, tokenizer=tokenizer, offset=float(getattr(config, OFFSET_KEY, 0.0)))
+
+
+def start_reward(path: str | Path, *, seed: int) -> Reward:
+    """Returns a reward model to be trained from a checkpoint: ``atlas``, a directory or a hub name.
+
+    A causal language model, or an encoder, lends its body to a fresh head drawn from N(0, 1/(d+1)); what else an
+    encoder's head has and the checkpoint lacks is drawn as transformers does. A classifier with one score goes on from
+    its own head, without its offset. Raises InputError for what is none of these, or lacks a tokenizer or weights.
+    """
+    source = _resolve(path)
+    config = _config(source)
+    if _is_classifier(config):
+        return replace(load_reward(path), offset=0.0)
+    if not _makes_encoder(config, source):
+        return reward_from_policy(load_policy(path), seed=seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = _load(
+            AutoModelForSequenceClassification, source, "an encoder", config, fresh=_is_of_the_head, num_labels=1
+        )
+    init_reward_head(last_layer(model), seed)
+    tokenizer = _tokenizer(source, ends=False)
+    _check_vocabulary(model, tokenizer, source)
+    return Reward(model=model, tokenizer=tokenizer)
+
+
+def _is_of_the_head(name: str) -> bool:
+    """Whether a weight belongs to an encoder's classification head; its pooler counts as part of it."""
+    return name.startswith(("classifier.", "pre_classifier.", "pooler.", "head.")) or ".pooler." in name
+
+
+def _is_classifier(config: Any) -> bool:
+    return any(name.endswith("ForSequenceClassification") for name in config.architectures or [])
+
+
+def _check_one_score(config: Any, source: str) -> None:
+    if config.num_labels != 1:
+        raise InputError(
+            f"a reward model gives one score, this one gives {config.num_labels}: its head is of the wrong size",
+            where=source,
+            fix="start from the checkpoint without its head, or train one with a reward stage",
+        )
+
+
+def _makes_encoder(config: Any, source: str) -> bool:
+    """Whether the architecture's classifier is an encoder's, found on a model without weights.
+
+    Raises InputError where it has none, or none that Candor can use.
+    """
+    try:
+        with torch.device("meta"), quiet_transformers():
+            model = AutoModelForSequenceClassification.from_config(copy.deepcopy(config))
+    except ValueError as error:
+        raise InputError("this architecture cannot be a reward model", where=source, fix=_NO_HEAD) from error
+    _check_head(model, source)
+    return is_encoder(model)
+
+
+def _check_head(model: torch.nn.Module, source: str) -> None:
+    if not isinstance(getattr(model, "score", None), torch.nn.Linear) and not is_encoder(model):
+        raise InputError(f"{type(model).__name__} has no head that gives a score", where=source, fix=_NO_HEAD)
 
 
 def reward_from_policy(policy: Policy, *, seed: int) -> Reward:
@@ -126,7 +201,7 @@ def reward_from_policy(policy: Policy, *, seed: int) -> Reward:
     with torch.random.fork_rng(devices=[]):  # the throwaway initialisation must not move the global random state
         model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention)
     if not isinstance(getattr(model, "score", None), torch.nn.Linear):
-        raise InputError(f"{type(model).__name__} has no linear head named 'score'", fix="use a decoder model")
+        raise InputError(f"{type(model).__name__} has no linear head named 'score'", fix=_NO_HEAD)
     model.base_model.load_state_dict(policy.model.base_model.state_dict())
     init_reward_head(model.score, seed)
     return Reward(model=model.to(policy.model.device).eval(), tokenizer=tokenizer)
@@ -180,6 +255,8 @@ def _config(source: str) -> Any:
     try:
         with quiet_transformers():
             return AutoConfig.from_pretrained(source)
+    except StrictDataclassError as error:
+        raise InputError(f"its config.json cannot be read: {_first_line(error)}", where=source) from error
     except (OSError, ValueError) as error:
         tried = "" if Path(source).is_dir() else "no such directory here, and as a hub name: "
         raise InputError(f"no such checkpoint: {tried}{_first_line(error)}", where=source) from error
@@ -190,15 +267,29 @@ def _attention(config: Any) -> str | None:
     return "eager" if getattr(config.get_text_config(), "attn_logit_softcapping", None) is not None else None
 
 
-def _load(auto: Any, source: str, kind: str, config: Any) -> PreTrainedModel:
+def _load(
+    auto: Any,
+    source: str,
+    kind: str,
+    config: Any,
+    fresh: Callable[[str], bool] = lambda name: False,
+    **options: Any,
+) -> PreTrainedModel:
+    """Loads weights in float32; those whose names are ``fresh`` may be missing and are then drawn anew."""
     try:
         with quiet_transformers():
             model, info = auto.from_pretrained(
-                source, dtype=torch.float32, attn_implementation=_attention(config), output_loading_info=True
+                source,
+                dtype=torch.float32,
+                attn_implementation=_attention(config),
+                output_loading_info=True,
+                **options,
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"cannot be loaded as {kind}: {_first_line(error)}", where=source) from error
-    lacking = sorted(info["missing_keys"]) + sorted(str(key) for key in info["mismatched_keys"])
+    lacking = sorted(key for key in info["missing_keys"] if not fresh(key)) + sorted(
+        str(key) for key in info["mismatched_keys"]
+    )
     if lacking:
         raise InputError(
             f"the checkpoint lacks {len(lacking)} of the weights of {kind}, such as {lacking[0]}: they would be random",
@@ -207,7 +298,8 @@ def _load(auto: Any, source: str, kind: str, config: Any) -> PreTrainedModel:
     return model.eval()
 
 
-def _tokenizer(source: str) -> PreTrainedTokenizerBase:
+def _tokenizer(source: str, *, ends: bool = True) -> PreTrainedTokenizerBase:
+    """Loads the tokenizer; ``ends``: it needs an end-of-sequence token."""
     fix = "save one beside the model with tokenizer.save_pretrained"
     local = Path(source)
     if local.is_dir() and not any(local.glob("*tokenizer*")) and not any(local.glob("vocab.*")):
@@ -218,7 +310,8 @@ def _tokenizer(source: str) -> PreTrainedTokenizerBase:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"no usable tokenizer: {_first_line(error)}", where=source, fix=fix) from error
     try:
-        eos_id(tokenizer)
+        if ends:
+            eos_id(tokenizer)
     except InputError as error:
         raise InputError(error.what, where=source, fix=error.fix) from None
     return tokenizer
@@ -283,4 +376,4 @@ def _replacing(directory: Path) -> Iterator[Path]:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")

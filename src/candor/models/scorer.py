@@ -10,9 +10,10 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from candor.errors import InputError
-from candor.models.chat import encode_prompt, response_ids
 from candor.models.heads import sequence_scores
-from candor.ops.batches import Row, Truncation, fit_prompt
+from candor.models.reading import reading_of
+from candor.models.window import within
+from candor.ops.batches import Row, Truncation
 from candor.ops.packing import Layout, PackedBatch
 from candor.records import Message, Prompt, Response
 
@@ -21,13 +22,16 @@ class RewardScorer:
     """Implements :class:`candor.protocols.Scorer`: the reward model's score of each reply, less ``offset``.
 
     A reply's own token ids are scored where it has them (they must be of the same tokenizer), else its text and the
-    end-of-sequence token. Prompts too long for ``max_length`` lose tokens on their left, counted in ``truncation``.
+    end-of-sequence token; an encoder reads the text, as a second segment. Prompts too long for ``max_length``, or for
+    the model's context where that is shorter, lose tokens on their left, counted in ``truncation``.
     """
 
     def __init__(
         self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_length: int = 512, offset: float = 0.0
     ) -> None:
-        self.model, self.tokenizer, self.max_length, self.offset = model, tokenizer, max_length, offset
+        self.model, self.tokenizer, self.offset = model, tokenizer, offset
+        self.max_length = within(model, max_length)
+        self.reading = reading_of(model, tokenizer)
         self.truncation = Truncation()
         self._encode_messages = lru_cache(maxsize=65_536)(self._encode_uncached)
 
@@ -50,9 +54,9 @@ class RewardScorer:
         return scores
 
     def _row(self, prompt: Prompt, response: Response) -> Row:
-        reply = response_ids(self.tokenizer, response)
+        reply = self.reading.encode_response(response)
         whole = self._encode_messages(prompt.id, prompt.messages)
-        kept = fit_prompt(whole, len(reply), self.max_length)
+        kept = self.reading.fit(whole, len(reply), self.max_length)
         if kept is None:
             raise InputError(
                 f"a reply of {len(reply)} tokens does not fit max_length = {self.max_length}",
@@ -64,7 +68,7 @@ class RewardScorer:
         return Row(tokens=(*kept, *reply), prompt_length=len(kept))
 
     def _encode_uncached(self, prompt_id: str, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        return tuple(encode_prompt(self.tokenizer, Prompt(id=prompt_id, messages=messages)))
+        return tuple(self.reading.encode_prompt(Prompt(id=prompt_id, messages=messages)))
 
 
 class TokenScorer:

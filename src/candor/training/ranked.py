@@ -10,6 +10,8 @@ from candor.ops.packing import Tree
 from candor.preferences.pairing import to_pairs
 from candor.records import Choice, Comparison, Prompt, Ranking, Ratings, Response
 
+Fit = Callable[[Sequence[int], int, int], tuple[int, ...] | None]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexPair:
@@ -40,12 +42,14 @@ class RankedData:
     """What came of the comparisons.
 
     ``truncation`` counts responses (its ``dropped_ids`` name comparisons); ``pairs_dropped`` counts the pairs of those
-    dropped; ``without_pairs`` names the comparisons that gave no pair and so no example.
+    dropped; ``pairs_alike`` those whose two texts are the same tokens; ``without_pairs`` names the comparisons that
+    gave no pair and so no example.
     """
 
     examples: tuple[RankedExample, ...]
     truncation: Truncation
     pairs_dropped: int
+    pairs_alike: int
     without_pairs: tuple[str, ...]
 
 
@@ -55,40 +59,47 @@ def rank_examples(
     encode_prompt: Callable[[Prompt], Sequence[int]],
     encode_response: Callable[[Response], Sequence[int]],
     max_length: int,
+    fit: Fit = fit_prompt,
 ) -> RankedData:
     """Returns each comparison tokenised once, with its pairs.
 
     All responses of a comparison see the same prompt, cut from the left to fit the longest of them. A response that
-    alone does not fit ``max_length`` is left out with its pairs, counted. ``encode_prompt`` returns at least one token:
-    raises ValueError where it does not.
+    alone does not fit ``max_length`` is left out with its pairs, counted; so are pairs whose two sides are the same
+    tokens, of which nothing can be learned. ``fit(prompt, reply length, max_length)`` cuts a prompt, or returns None
+    where nothing of it is left. Raises ValueError where ``encode_prompt`` returns no token.
     """
     truncation = Truncation()
     examples: list[RankedExample] = []
     without_pairs: list[str] = []
-    pairs_dropped = 0
+    pairs_dropped = pairs_alike = 0
     for comparison in comparisons:
         replies = [tuple(encode_response(response)) for response in comparison.responses]
-        fits = [len(reply) < max_length for reply in replies]
+        whole = tuple(encode_prompt(comparison.prompt))
+        if not whole:
+            raise ValueError(f"comparison {comparison.id}: its prompt encodes to no token")
+        fits = [fit(whole, len(reply), max_length) is not None for reply in replies]
         truncation.total += len(replies)
         if not all(fits):
             truncation.dropped += fits.count(False)
             truncation.dropped_ids.append(comparison.id)
         pairs, dropped = _fitting_pairs(comparison, fits)
         pairs_dropped += dropped
+        distinct = [pair for pair in pairs if replies[pair.chosen] != replies[pair.rejected]]
+        pairs_alike += len(pairs) - len(distinct)
+        pairs = distinct
         if not pairs:
             without_pairs.append(comparison.id)
             continue
         used = sorted({i for pair in pairs for i in (pair.chosen, pair.rejected)})
-        whole = encode_prompt(comparison.prompt)
-        prompt = fit_prompt(whole, max(len(replies[i]) for i in used), max_length)
-        if prompt is None:
-            raise ValueError(f"comparison {comparison.id}: its prompt encodes to no token")
+        prompt = fit(whole, max(len(replies[i]) for i in used), max_length)
+        assert prompt is not None, "every reply that is used fits"
         truncation.cut += len(used) * (len(prompt) < len(whole))
         examples.append(_example(comparison, prompt, {i: replies[i] for i in used}, pairs))
     return RankedData(
         examples=tuple(examples),
         truncation=truncation,
         pairs_dropped=pairs_dropped,
+        pairs_alike=pairs_alike,
         without_pairs=tuple(without_pairs),
     )
 
