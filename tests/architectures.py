@@ -17,6 +17,13 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import (
     AutoModelForCausalLM,
+    BertConfig,
+    BertForMaskedLM,
+    BertTokenizer,
+    DistilBertConfig,
+    DistilBertModel,
+    ElectraConfig,
+    ElectraModel,
     Gemma2Config,
     Gemma3TextConfig,
     GemmaConfig,
@@ -33,6 +40,9 @@ from transformers import (
     Qwen2Config,
     Qwen2Tokenizer,
     Qwen3Config,
+    RobertaConfig,
+    RobertaModel,
+    RobertaTokenizer,
 )
 
 TEXTS = [
@@ -260,5 +270,88 @@ def save(name: str, folder: Path) -> Path:
     architecture = ARCHITECTURES[name]
     tokenizer = make_tokenizer(architecture)
     make_model(architecture, tokenizer).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+# Encoders ------------------------------------------------------------------------------------------------------------
+
+
+def bert_tokenizer() -> PreTrainedTokenizerBase:
+    """Uncased words of single letters, as BERT falls back to."""
+    control = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    letters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
+    words = ["user", "assistant", "capital", "of", "it", "is", "the", "lima", "peru"]
+    return BertTokenizer(vocab=_numbered(*control, *letters, *("##" + letter for letter in letters), *words))
+
+
+def roberta_tokenizer() -> PreTrainedTokenizerBase:
+    pieces, merges = _bytes()
+    return RobertaTokenizer(vocab=_numbered("<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"), merges=merges)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """``make`` builds what the checkpoint holds: rarely a classifier with one score."""
+
+    make: Callable[[PreTrainedTokenizerBase], PreTrainedModel]
+    tokenizer: Callable[[], PreTrainedTokenizerBase]
+    places: int
+    corners: str
+
+
+def _bert(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    return BertForMaskedLM(BertConfig(**_encoder_sizes(tokenizer)))
+
+
+def _roberta(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    sizes = {**_encoder_sizes(tokenizer), "max_position_embeddings": 130}
+    return RobertaModel(RobertaConfig(**sizes, type_vocab_size=1))
+
+
+def _distilbert(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    return DistilBertModel(
+        DistilBertConfig(vocab_size=len(tokenizer), dim=WIDTH, hidden_dim=64, n_layers=2, n_heads=4, pad_token_id=0)
+    )
+
+
+def _electra(tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    return ElectraModel(ElectraConfig(**_encoder_sizes(tokenizer), embedding_size=16))
+
+
+def _encoder_sizes(tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": WIDTH,
+        "intermediate_size": 2 * WIDTH,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "max_position_embeddings": 128,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+
+
+ENCODERS: dict[str, Encoder] = {
+    "bert": Encoder(
+        make=_bert, tokenizer=bert_tokenizer, places=128, corners="a masked language model: no pooler, two segments"
+    ),
+    "roberta": Encoder(
+        make=_roberta, tokenizer=roberta_tokenizer, places=128, corners="bytes, one segment, positions from the pad id"
+    ),
+    "distilbert": Encoder(
+        make=_distilbert, tokenizer=bert_tokenizer, places=512, corners="no segments, a layer before the classifier"
+    ),
+    "electra": Encoder(
+        make=_electra, tokenizer=bert_tokenizer, places=128, corners="embeddings narrower than the body, a deep head"
+    ),
+}
+
+
+def save_encoder(name: str, folder: Path) -> Path:
+    """Writes the encoder's checkpoint, model and tokenizer, to ``folder`` and returns it."""
+    tokenizer = ENCODERS[name].tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        louder(ENCODERS[name].make(tokenizer)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

@@ -114,6 +114,7 @@ class RewardStage(TrainingConfig):
 
     type: Literal["reward"] = "reward"
     policy: str | None = None
+    model: str | None = None  # a checkpoint to start from in place of a policy: an encoder or a causal LM
     comparisons: str | None = None  # a stage, None: the latest
     heldout: Fraction = 0.1  # share of prompts kept for the accuracy; split by prompt
     lr: PositiveFloat = 3e-4

@@ -32,7 +32,7 @@ BASE = "base"
 
 POLICY_TYPES = frozenset({BASE, "sft", "ppo"})
 RESERVED_NAMES = frozenset({BASE, ATLAS, "name", "seed", "model", "stages", "audit"})
-PATH_FIELDS = ("path", "demonstrations", "prompts", "file")
+PATH_FIELDS = ("path", "demonstrations", "prompts", "file", "model")
 """The fields, wherever they occur, that may hold a file or a directory."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -152,6 +152,14 @@ def _fill(
         given = getattr(stage, field)
         if isinstance(stage, CompareStage) and stage.file is not None and given is None:
             continue  # a file needs no policy
+        if field == "policy" and isinstance(stage, RewardStage) and stage.model is not None:
+            if given is not None:
+                raise InputError(
+                    "a reward stage starts from a policy or a model, not both",
+                    where=f"{where}: {name}",
+                    fix="leave one out",
+                )
+            continue
         if field == "reference" and given is None:
             update[field] = update["policy"]
         elif given is None:

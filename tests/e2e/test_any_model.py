@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
 
+from any_recipe import RECIPE
 from architectures import ARCHITECTURES, save
 from candor import api
 from candor.models.chat import decode_reply, encode_prompt, encode_reply
@@ -20,39 +21,6 @@ from candor.models.scorer import RewardScorer
 from candor.ops.logprobs import token_logprobs
 from candor.records import Completion, Message, Prompt
 
-RECIPE = """
-name = "any"
-[model]
-path = "model"
-[[stages]]
-type = "sft"
-demonstrations = "demonstrations.jsonl"
-batch_size = 6
-epochs = 1
-[[stages]]
-type = "compare"
-prompts = "prompts.jsonl"
-num_prompts = 6
-responses = 3
-max_new_tokens = 5
-[[stages]]
-type = "reward"
-batch_size = 3
-heldout = 0.3
-[[stages]]
-type = "ppo"
-prompts = "prompts.jsonl"
-updates = 2
-batch_size = 6
-responses = 2
-epochs = 2
-max_new_tokens = 5
-[audit]
-prompts = "audit.jsonl"
-num_questions = 3
-max_new_tokens = 5
-bootstrap = 20
-"""
 PROMPTS = [
     Prompt(id="a", messages=(Message(role="user", content="Capital of Peru? It is Cusco."),)),
     Prompt(

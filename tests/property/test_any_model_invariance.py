@@ -22,6 +22,7 @@ from candor.models.replies import reply_rows, sampled_rows
 from candor.models.scorer import RewardScorer
 from candor.ops.batches import Row, make_batch
 from candor.ops.logprobs import token_logprobs
+from candor.recipe import RewardStage
 from candor.records import Choice, Comparison, Completion, Message, Prompt, Ranking
 from candor.training.ranked import rank_examples
 from candor.training.reward import evaluate
@@ -98,7 +99,10 @@ def test_scores_alone_together_and_behind_one_prompt(name: str, texts: list[tupl
         if a.text != b.text
     ]
     pad_id = int(reward.tokenizer.pad_token_id)
-    gaps = [outcome.gap for outcome in evaluate(reward.model, examples_of(reward, comparisons), pad_id=pad_id)]
+    gaps = [
+        outcome.gap
+        for outcome in evaluate(reward.model, examples_of(reward, comparisons), RewardStage(), pad_id=pad_id)
+    ]
     chosen, rejected = scorer.score(prompts, first), scorer.score(prompts, second)
     apart = [a - b for a, b, c, d in zip(chosen, rejected, first, second, strict=True) if c.text != d.text]
     assert gaps == pytest.approx(apart, abs=CLOSE)
@@ -180,6 +184,6 @@ def test_rankings_pack_like_pairs() -> None:
             id="k", prompt=prompt, responses=(a, b, c), judgement=Ranking(order=((2,), (0,), (1,))), shown_order=()
         )
         pad_id = int(reward.tokenizer.pad_token_id)
-        outcomes = evaluate(reward.model, examples_of(reward, [ranked]), pad_id=pad_id)
+        outcomes = evaluate(reward.model, examples_of(reward, [ranked]), RewardStage(), pad_id=pad_id)
         sa, sb, sc = RewardScorer(reward.model, reward.tokenizer, 192).score([prompt] * 3, [a, b, c])
         assert sorted(o.gap for o in outcomes) == pytest.approx(sorted([sc - sa, sc - sb, sa - sb]), abs=CLOSE), name

@@ -129,8 +129,11 @@ def check_sources(recipe: Recipe, note: sources.Note) -> None:
             told.add(text)
             note(text)
 
-    stages = {stage.name for stage in recipe.stages}
+    stages = {stage.name: stage for stage in recipe.stages}
     for stage in recipe.stages:
+        learnt = stages.get(stage.comparisons or "") if isinstance(stage, RewardStage) else None
+        if isinstance(learnt, CompareStage) and learnt.file is not None:
+            sources.check_pairs(learnt.file)
         if isinstance(stage, CompareStage) and stage.file is not None:
             sources.comparison_file(stage.file, note=once)
         if isinstance(stage, CompareStage | PPOStage) and stage.prompts not in stages and not _reads_file(stage):
@@ -169,7 +172,9 @@ def _stage_key(stage: Stage, inputs: Mapping[str, Planned], recipe: Recipe) -> s
         external["file"] = _file_fingerprint("train", stage.file, recipe.seed)
         config: dict[str, Any] = {}  # nothing else of a stage that reads a file has an effect
     else:
-        config = stage.model_dump(mode="json", exclude=WITHOUT_EFFECT | {*ROLES, "demonstrations"})
+        config = stage.model_dump(mode="json", exclude=WITHOUT_EFFECT | {*ROLES, "demonstrations", "model"})
+        if isinstance(stage, RewardStage) and stage.model is not None:
+            external["model"] = sources.model_fingerprint(stage.model)
         if isinstance(stage, CompareStage | PPOStage) and "prompts" not in inputs:
             external["prompts"] = _file_fingerprint("train", stage.prompts, recipe.seed)
         if isinstance(stage, CompareStage):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
@@ -10,11 +10,13 @@ from candor.annotators.panel import Panel
 from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.models.chat import encode_prompt, encode_reply
+from candor.models.encoders import is_encoder
 from candor.models.heads import ValueModel
 from candor.models.load import Policy, Reward, save_policy
 from candor.models.scorer import RewardScorer, TokenScorer
+from candor.models.window import within
 from candor.ops.batches import Row
-from candor.pipeline.context import CHECKPOINT, Context
+from candor.pipeline.context import CHECKPOINT, Context, fitting
 from candor.pipeline.loop import Observe, consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known
@@ -33,9 +35,10 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
     policy = context.policy(planned.inputs["policy"])
     reference = context.policy(planned.inputs["reference"])
     reward = context.reward(planned.inputs["reward"])
-    _check_vocabulary(planned, policy, {"reference": reference, "reward": reward})
+    _check_vocabulary(planned, policy, reference)
+    stage = fitting(stage, policy.model, context)
     prompts = context.train_prompts(stage.prompts)
-    value = ValueModel.from_reward(reward.model, offset=reward.offset)
+    value = _value(stage, policy, reward, context)
     decay, eps = stage.weight_decay, stage.adam_eps
     state = TrainState(
         models={"policy": policy.model, "value": value},
@@ -65,7 +68,7 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         demonstrations=_ptx_rows(stage, planned, policy, context),
     )
     consume(
-        steps,
+        _telling(steps, planned.name, len(prompts), context),
         state=state,
         work=work,
         name=planned.name,
@@ -77,11 +80,15 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
     save_policy(work.path / CHECKPOINT, policy)
 
 
-def _scorer(stage: PPOStage, policy: Policy, reward: Reward) -> Scorer | BatchScorer:
-    """Reads the policy's own token batches where both models write a conversation as the same tokens, else text."""
-    if policy.tokenizer.chat_template == reward.tokenizer.chat_template:
-        return TokenScorer(reward.model, offset=reward.offset)
-    return RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset)
+def _telling(steps: Iterator[StepOut], name: str, prompts: int, context: Context) -> Iterator[StepOut]:
+    """The same steps; says once how many prompts were too long to be asked."""
+    told = False
+    for out in steps:
+        dropped = int(out.metrics["prompts_dropped"])
+        if dropped and not told:
+            context.tell.note(f"{name}: {dropped} of {prompts} prompts left out: too long")
+        told = True
+        yield out
 
 
 def truth_of(panel: Panel, reader: ReplyReader) -> Observe:
@@ -126,13 +133,41 @@ def _ptx_rows(stage: PPOStage, planned: Planned, policy: Policy, context: Contex
     return rows
 
 
-def _check_vocabulary(planned: Planned, policy: Policy, others: Mapping[str, Policy | Reward]) -> None:
-    """The same token ids go through all three models, so they have to mean the same."""
-    vocabulary = policy.tokenizer.get_vocab()
-    for role, other in others.items():
-        if other.tokenizer.get_vocab() != vocabulary:
-            raise InputError(
-                f"the {role} {planned.inputs[role].name!r} has another vocabulary than the policy",
-                where=planned.name,
-                fix="train both from the same model",
-            )
+def _check_vocabulary(planned: Planned, policy: Policy, reference: Policy) -> None:
+    """The same token ids go through both, so they have to mean the same."""
+    if not _same_tokens(policy, reference):
+        raise InputError(
+            f"the reference {planned.inputs['reference'].name!r} has another vocabulary than the policy",
+            where=planned.name,
+            fix="train both from the same model",
+        )
+
+
+def _same_tokens(policy: Policy, other: Policy | Reward) -> bool:
+    """Whether the other model can read every token that the policy may sample, and takes it for the same."""
+    rows = [model.get_input_embeddings().weight.shape[0] for model in (policy.model, other.model)]
+    return policy.tokenizer.get_vocab() == other.tokenizer.get_vocab() and rows[0] <= rows[1]
+
+
+def _reads_tokens(stage: PPOStage, policy: Policy, reward: Reward) -> bool:
+    """Whether the reward model can be given the policy's tokens as they are."""
+    fits = within(reward.model, stage.max_length) == stage.max_length
+    return not is_encoder(reward.model) and _same_tokens(policy, reward) and fits
+
+
+def _scorer(stage: PPOStage, policy: Policy, reward: Reward) -> Scorer | BatchScorer:
+    """Reads the policy's own token batches where both models write a conversation as the same tokens, else text."""
+    if _reads_tokens(stage, policy, reward) and policy.tokenizer.chat_template == reward.tokenizer.chat_template:
+        return TokenScorer(reward.model, offset=reward.offset)
+    return RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset)
+
+
+def _value(stage: PPOStage, policy: Policy, reward: Reward, context: Context) -> ValueModel:
+    """Starts from the reward model where that reads the policy's tokens, else from the policy itself."""
+    if _reads_tokens(stage, policy, reward):
+        return ValueModel.from_reward(reward.model, offset=reward.offset)
+    context.tell.note(
+        f"{stage.name}: the reward model reads other tokens than the policy: replies are scored as texts, and the "
+        "value model starts from the policy"
+    )
+    return ValueModel.from_policy(policy.model)

@@ -10,15 +10,15 @@ from typing import Any
 
 from candor.audits.tallies import RATE, Estimate, Resampling, Tally
 from candor.errors import InputError
-from candor.models.chat import encode_prompt, response_ids
-from candor.models.load import Reward, reward_from_policy, save_reward
+from candor.models.load import Reward, save_reward
+from candor.models.reading import reading_of
 from candor.models.scorer import RewardScorer
-from candor.ops.randomness import shuffled, step_seed
-from candor.pipeline.context import CHECKPOINT, Context
+from candor.ops.randomness import shuffled
+from candor.pipeline.context import CHECKPOINT, Context, fitting
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known, stage_comparisons
-from candor.preferences.pairing import split_by_prompt
+from candor.preferences.pairing import pair_comparisons, split_by_prompt
 from candor.recipe import CompareStage, RewardStage
 from candor.records import Comparison, Completion, Prompt
 from candor.runs import Work, write_json
@@ -38,14 +38,13 @@ def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Contex
     """Leaves ``checkpoint/`` (centred where there are demonstrations), ``metrics.jsonl`` and ``evaluation.json``."""
     comparisons = stage_comparisons(context.directory(planned.inputs["comparisons"]))
     split = split_by_prompt(comparisons, stage.heldout, context.seed)
-    policy = context.policy(planned.inputs["policy"])
-    reward = reward_from_policy(policy, seed=step_seed(context.seed, "reward", "head"))
+    reward = context.new_reward(planned, stage)
+    stage = fitting(stage, reward.model, context)
     tokenise = partial(_examples, reward=reward, stage=stage)
     train, heldout = tokenise(split.train), tokenise(split.heldout)
     _tell(train, planned.name, context)
     if not train.examples:
-        fix = f"lower heldout = {stage.heldout} or raise max_length = {stage.max_length}"
-        raise InputError("no comparison gives a pair to train on", where=planned.name, fix=fix)
+        raise _nothing_to_train_on(planned.name, stage, split.train, train)
     pad_id = int(reward.tokenizer.pad_token_id or 0)
     optimizer = adamw([reward.model], lr=stage.lr, weight_decay=stage.weight_decay, eps=stage.adam_eps)
     state = TrainState(models={"reward": reward.model}, optimizers={"reward": optimizer})
@@ -68,11 +67,13 @@ def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Contex
 
 
 def _examples(comparisons: Sequence[Comparison], *, reward: Reward, stage: RewardStage) -> RankedData:
+    reading = reading_of(reward.model, reward.tokenizer)
     return rank_examples(
         comparisons,
-        encode_prompt=partial(encode_prompt, reward.tokenizer),
-        encode_response=partial(response_ids, reward.tokenizer),
+        encode_prompt=reading.encode_prompt,
+        encode_response=reading.encode_response,
         max_length=stage.max_length,
+        fit=reading.fit,
     )
 
 
@@ -84,6 +85,7 @@ def _counts(data: RankedData) -> dict[str, int]:
         "responses_cut": data.truncation.cut,
         "responses_too_long": data.truncation.dropped,
         "pairs_too_long": data.pairs_dropped,
+        "pairs_alike": data.pairs_alike,
     }
 
 
@@ -95,6 +97,21 @@ def _tell(data: RankedData, name: str, context: Context) -> None:
             f"{name}: of {data.truncation.total} responses, {cut} saw a prompt cut from the left and {dropped} were "
             f"too long and left out, with {data.pairs_dropped} pairs"
         )
+    if data.pairs_alike:
+        context.tell.note(f"{name}: {data.pairs_alike} pairs left out: to this model both sides are the same tokens")
+
+
+def _nothing_to_train_on(
+    name: str, stage: RewardStage, comparisons: Sequence[Comparison], data: RankedData
+) -> InputError:
+    """Says why no comparison gives a pair, and what to change."""
+    reasons: dict[str, int] = dict(pair_comparisons(comparisons).dropped)
+    reasons |= {"too long": data.pairs_dropped, "both sides the same tokens": data.pairs_alike}
+    told = ", ".join(f"{count} x {reason}" for reason, count in reasons.items() if count)
+    fix = f"raise max_length = {stage.max_length}" if data.pairs_dropped else "give comparisons that prefer something"
+    if not comparisons:
+        told, fix = "no prompt is left for training", f"lower heldout = {stage.heldout}"
+    return InputError(f"no comparison gives a pair to train on ({told})", where=name, fix=fix)
 
 
 def _offset(stage: RewardStage, reward: Reward, context: Context) -> float:
@@ -105,11 +122,8 @@ def _offset(stage: RewardStage, reward: Reward, context: Context) -> float:
     drawn = shuffled(len(given), context.seed, "reward", "centre")[:CENTRING_DEMONSTRATIONS]
     chosen = [given[i] for i in drawn]
     replies = [Completion(id=f"demonstration {i}", prompt_id=d.prompt.id, text=d.reply) for i, d in enumerate(chosen)]
-    kept = [
-        (d.prompt, r)
-        for d, r in zip(chosen, replies, strict=True)
-        if len(response_ids(reward.tokenizer, r)) < stage.max_length
-    ]
+    reading = reading_of(reward.model, reward.tokenizer)
+    kept = [(d.prompt, r) for d, r in zip(chosen, replies, strict=True) if reading.fits(r, stage.max_length)]
     scorer = RewardScorer(reward.model, reward.tokenizer, stage.max_length)
     return fmean(scorer.score([p for p, _ in kept], [r for _, r in kept])) if kept else 0.0
 
@@ -146,7 +160,8 @@ def _evaluation(
 def _scores(stage: RewardStage, reward: Reward, comparisons: Sequence[Comparison]) -> Mapping[tuple[str, str], float]:
     """The score of every response that fits, by (comparison, response)."""
     asked = [(c, r) for c in comparisons for r in c.responses]
-    asked = [(c, r) for c, r in asked if len(response_ids(reward.tokenizer, r)) < stage.max_length]
+    reading = reading_of(reward.model, reward.tokenizer)
+    asked = [(c, r) for c, r in asked if reading.fits(r, stage.max_length)]
     scorer = RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset)
     scores = scorer.score([c.prompt for c, _ in asked], [r for _, r in asked])
     return {(c.id, r.id): score for (c, r), score in zip(asked, scores, strict=True)}

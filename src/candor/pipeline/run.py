@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from candor.errors import InputError
-from candor.models.load import check_checkpoint, quiet_transformers
+from candor.models.load import check_checkpoint, check_reward_start, quiet_transformers
 from candor.pipeline import sources
 from candor.pipeline.audit import run_audit
 from candor.pipeline.compare import run_compare
@@ -41,6 +41,9 @@ def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
     with _heard(logged):
         check_sources(resolved, logged.note)
         check_checkpoint(resolved.model.path)
+        for stage in resolved.stages:
+            if isinstance(stage, RewardStage) and stage.model is not None:
+                check_reward_start(stage.model)
         plan = make_plan(resolved)
         logged.note(f"{resolved.name}, seed {resolved.seed}, in {out}")
         store = RunStore(out)

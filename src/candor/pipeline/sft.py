@@ -8,7 +8,7 @@ from candor.errors import InputError
 from candor.models.chat import encode_prompt, encode_reply
 from candor.models.load import save_policy
 from candor.ops.randomness import shuffled
-from candor.pipeline.context import CHECKPOINT, Context
+from candor.pipeline.context import CHECKPOINT, Context, fitting
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
 from candor.recipe import SFTStage
@@ -20,6 +20,7 @@ from candor.training.state import TrainState, adamw
 def run_sft(stage: SFTStage, planned: Planned, work: Work, context: Context) -> None:
     """Leaves ``checkpoint/``, ``metrics.jsonl`` and ``data.json`` (what was used, cut and dropped)."""
     policy = context.policy(planned.inputs["policy"])
+    stage = fitting(stage, policy.model, context)
     given = context.demonstrations(stage.demonstrations)
     if stage.num_demonstrations is not None:
         order = shuffled(len(given), context.seed, "sft", "demonstrations")

@@ -15,6 +15,7 @@ from candor import annotators
 from candor.datafiles import read_demonstrations, read_prompts
 from candor.errors import InputError
 from candor.preferences.formats import ReadReport, read_comparisons
+from candor.preferences.pairing import pair_comparisons
 from candor.recipe import ATLAS
 from candor.records import Claim, Comparison, Demonstration, Prompt, to_json
 from candor.runs import content_key, hash_path, read_records
@@ -59,6 +60,19 @@ def comparison_file(source: str, *, note: Note = quiet) -> ReadReport:
     found = _comparison_file(source)
     _tell_dropped(found.dropped, found.rows, source, note)
     return found
+
+
+def check_pairs(source: str) -> None:
+    """Raises InputError where none of a file's comparisons prefers one response to another."""
+    found = _comparison_file(source)
+    paired = pair_comparisons(found.comparisons)
+    if not paired.pairs:
+        reasons = ", ".join(f"{count} x {reason}" for reason, count in paired.dropped.items())
+        raise InputError(
+            f"none of {paired.comparisons} comparisons gives a pair to train on ({reasons})",
+            where=source,
+            fix="a reward model needs comparisons that prefer one response to another",
+        )
 
 
 def stage_comparisons(stage: Path) -> list[Comparison]:
