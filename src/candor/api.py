@@ -20,6 +20,7 @@ from candor.models.load import (
     reward_from_policy,
     save_policy,
     save_reward,
+    start_reward,
 )
 from candor.models.replies import reply_batch
 from candor.models.scorer import RewardScorer
@@ -77,6 +78,7 @@ __all__ = [
     "save_policy",
     "save_reward",
     "sequence_logprobs",
+    "start_reward",
 ]
 
 

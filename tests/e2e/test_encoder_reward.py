@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from architectures import ENCODERS, save, save_encoder
+from architectures import save, save_encoder
 from candor import api
 from candor.models.load import load_reward, start_reward
 from candor.pipeline import ppo
@@ -56,7 +56,7 @@ class Notes(Silent):
         self.notes.append(text)
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", ["bert", "roberta"])
 def test_the_same_recipe_takes_an_encoder(name: str, files: Path, world, tmp_path: Path) -> None:
     encoder = save_encoder(name, tmp_path / name)
     (files / "encoder.toml").write_text(RECIPE)

@@ -265,6 +265,11 @@ def test_heads_of_the_wrong_size_and_missing_weights_are_one_line(
     assert "\n" not in str(caught.value)
 
 
+def test_an_encoder_is_no_policy(name: str, checkpoint: Callable[[str], Path]) -> None:
+    with pytest.raises(InputError, match=r"an encoder, not a policy|weights of a causal|cannot be loaded as a causal"):
+        load_policy(checkpoint(name))
+
+
 def test_a_trained_reward_model_goes_on_from_its_own_head(checkpoint: Callable[[str], Path], tmp_path: Path) -> None:
     made = start_reward(checkpoint("bert"), seed=0)
     save_reward(tmp_path / "rm", Reward(model=made.model, tokenizer=made.tokenizer, offset=2.0))

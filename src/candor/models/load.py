@@ -91,6 +91,10 @@ def load_policy(path: str | Path) -> Policy:
     config = _config(source)
     if _is_classifier(config):
         raise InputError("this is a reward model, not a policy", where=source)
+    if any(name.endswith("ForMaskedLM") for name in config.architectures or []):
+        raise InputError(
+            "this is an encoder, not a policy: its tokens look ahead", where=source, fix="reward.model may name it"
+        )
     model = _load(AutoModelForCausalLM, source, "a causal language model", config)
     tokenizer = _tokenizer(source)
     _set_pad(tokenizer, allow_eos=True)
