@@ -9,3 +9,11 @@ class InputError(Exception):
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
         self.what, self.where, self.fix = what, where, fix
         super().__init__(": ".join(part for part in (where, what) if part) + (f" ({fix})" if fix else ""))
+
+
+class NotFiniteError(InputError):
+    """A loss, a gradient, a reward or a logit that is no number: training stops before it changes anything."""
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end (SIGTERM); handled like Ctrl-C."""

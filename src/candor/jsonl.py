@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from candor.errors import InputError
+from candor.storage import writing
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -123,10 +124,16 @@ def write_rows(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> int:
     """Writes one JSON object per line, gzip-compressed where ``path`` ends in ``.gz``; returns how many.
 
     Atomic: the file appears under its name only when it is complete, and an earlier file stays until then.
+    Raises StorageError where the disk does not let it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _replace(path, rows)
+
+
+def _replace(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
     try:
         count = 0
         with os.fdopen(descriptor, "wb") as raw:

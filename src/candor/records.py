@@ -243,6 +243,33 @@ class Finding:
         return cls(**raw)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alarm:
+    """Something that goes wrong in training: what was ``seen`` after update ``step``, why, and the setting to change.
+
+    ``severity``: ``note`` (look at it), ``warning`` (the result is in doubt) or ``fatal`` (training stopped).
+    ``cleared``: the update after which it was seen no more; None while it lasts.
+    """
+
+    name: str
+    stage: str
+    step: int
+    severity: str
+    seen: str
+    cause: str
+    setting: str
+    cleared: int | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return cls(**raw)
+
+    def __str__(self) -> str:
+        over = f", cleared after update {self.cleared}" if self.cleared is not None else ""
+        name = self.name.replace("_", " ")
+        return f"{self.stage}, update {self.step}{over}: {name}: {self.seen}; likely {self.cause}: {self.setting}"
+
+
 def to_json(record: Any) -> Any:
     """Returns a record (or a nest of them) as plain JSON values; enumerations become their strings."""
     if dataclasses.is_dataclass(record) and not isinstance(record, type):

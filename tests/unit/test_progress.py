@@ -42,12 +42,14 @@ def test_a_failure_ends_the_line_and_goes_on_upwards() -> None:
 def test_the_log_keeps_everything_but_updates(tmp_path: Path) -> None:
     path = tmp_path / "not yet there" / "run.log"
     logged = Logged(Silent(), path)
+    logged.note("before it began")
     assert not path.exists()
+    logged.begin()
     with working(logged, "sft", 10, done=4):
         logged.update(5, {"loss": 1.0})
     logged.note("done")
     lines = [line.split(" ", 1) for line in path.read_text().splitlines()]
-    assert [text for _, text in lines] == ["sft: started at 4 of 10", "sft: finished", "done"]
+    assert [text for _, text in lines] == ["before it began", "sft: started at 4 of 10", "sft: finished", "done"]
     assert all(time.startswith("20") and time.endswith("+00:00") for time, _ in lines)
 
 

@@ -32,6 +32,7 @@ def test_a_finished_stage_is_done_and_its_manifest_tells_all(tmp_path: Path) -> 
     assert not again.state.exists()
     raw = read_json(again.path / "manifest.json")
     expected = {"key", "name", "type", "version", "config", "inputs", "files", "seconds", "peak_memory_mb", "seed"}
+    expected |= {"peak_device_memory_mb", "peak_memory_of"}
     expected |= {
         "reused_from",
         "started_at",

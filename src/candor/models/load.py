@@ -34,6 +34,7 @@ from candor.models.chat import eos_id
 from candor.models.encoders import is_encoder, last_layer, pair_marks
 from candor.models.heads import init_reward_head
 from candor.recipe import ATLAS
+from candor.storage import writing
 
 logger = logging.getLogger(__name__)
 
@@ -362,21 +363,25 @@ def _spare_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
 
 @contextmanager
 def _replacing(directory: Path) -> Iterator[Path]:
-    """Yields an empty directory beside ``directory`` that takes its place once the block is done and on the disk."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".unfinished", dir=directory.parent))
-    try:
-        with quiet_transformers():
-            yield unfinished
-        for file in unfinished.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-        unfinished.chmod(0o755)
-        if directory.exists():
-            shutil.rmtree(directory)
-        unfinished.rename(directory)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    """Yields an empty directory beside ``directory`` that takes its place once the block is done and on the disk.
+
+    Raises StorageError where the disk does not let it; what was in ``directory`` is then still there.
+    """
+    with writing(directory):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".unfinished", dir=directory.parent))
+        try:
+            with quiet_transformers():
+                yield unfinished
+            for file in unfinished.iterdir():
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+            unfinished.chmod(0o755)
+            if directory.exists():
+                shutil.rmtree(directory)
+            unfinished.rename(directory)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from candor.runs.provenance import now
+from candor.storage import StorageError, writing
 
 SHOWN = ("loss", "accuracy", "reward", "kl", "length")
 """The metrics worth a place on a progress line, in this order."""
@@ -118,11 +119,22 @@ class Plain:
 
 
 class Logged:
-    """Passes everything on to ``inner`` and keeps a dated copy of it, updates left out, in a file."""
+    """Passes everything on to ``inner`` and keeps a dated copy of it, updates left out, in a file.
+
+    Until :meth:`begin` the copy is kept in memory: a run that is refused before it starts leaves no file behind.
+    """
 
     def __init__(self, inner: Reporter, path: Path) -> None:
         self._inner, self._path = inner, path
         self._name = ""
+        self._waiting: list[str] | None = []
+
+    def begin(self) -> None:
+        """Writes what was kept so far; from here on every line goes to the file at once."""
+        waiting, self._waiting = self._waiting or [], None
+        with writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._append(waiting)
 
     def start(self, name: str, total: int | None = None, *, done: int = 0) -> None:
         self._name = name
@@ -141,9 +153,15 @@ class Logged:
         self._inner.note(text)
 
     def _write(self, text: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(f"{now()} {text}\n")
+        line = f"{now()} {text}\n"
+        if self._waiting is not None:
+            self._waiting.append(line)
+        else:
+            self._append([line])
+
+    def _append(self, lines: Sequence[str]) -> None:
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
+            file.writelines(lines)
 
 
 @contextmanager
@@ -153,7 +171,8 @@ def working(reporter: Reporter, name: str, total: int | None = None, *, done: in
     try:
         yield
     except BaseException:
-        reporter.finish("stopped")
+        with suppress(StorageError):  # a log that cannot be written must not hide what went wrong
+            reporter.finish("stopped")
         raise
     reporter.finish()
 

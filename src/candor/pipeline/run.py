@@ -17,14 +17,15 @@ from candor.pipeline.compare import run_compare
 from candor.pipeline.context import Context
 from candor.pipeline.plan import VERSIONS, Planned, check_sources, make_plan
 from candor.pipeline.ppo import run_ppo
-from candor.pipeline.progress import Logged, Reporter, Silent
+from candor.pipeline.progress import Logged, Reporter, Silent, working
 from candor.pipeline.reward import run_reward
 from candor.pipeline.sft import run_sft
 from candor.pipeline.summary import write_summary
 from candor.recipe import CompareStage, PPOStage, Recipe, RewardStage, SFTStage
 from candor.recipe_io import resolve, to_toml
 from candor.report import write_report
-from candor.runs import RunStore, Status, Work, write_json, write_text
+from candor.runs import RunStore, Status, Work, locked, write_json, write_text
+from candor.storage import disk_failures
 
 
 def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
@@ -32,35 +33,40 @@ def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
 
     Stages that are finished there, or in another run beside it, are not computed again; an interrupted one goes on
     where it was. Raises InputError, before anything is computed, for a recipe or a file that cannot be used; stages
-    that were finished stay as they are whatever happens.
+    that were finished stay as they are whatever happens: a full or read-only disk, another process in the directory.
     """
     resolved = resolve(recipe)
-    _check_directory(out)
     sources.forget_files()
     logged = Logged(tell or Silent(), out / "run.log")
-    with _heard(logged):
+    with disk_failures(out), _heard(logged):
+        _check_directory(out)
         check_sources(resolved, logged.note)
         check_checkpoint(resolved.model.path)
         for stage in resolved.stages:
             if isinstance(stage, RewardStage) and stage.model is not None:
                 check_reward_start(stage.model)
         plan = make_plan(resolved)
-        logged.note(f"{resolved.name}, seed {resolved.seed}, in {out}")
-        store = RunStore(out)
-        context = Context(recipe=resolved, plan=plan, store=store, tell=logged, reader=_reader())
-        write_text(out / "recipe.toml", to_toml(recipe))
-        write_json(out / "recipe.resolved.json", resolved.model_dump(mode="json"))
-        for name in store.set_aside_others({planned.folder for planned in plan}):
-            logged.note(f"{name}: not in this recipe any more, set aside")
-        finished: list[tuple[Planned, Path]] = []
-        for planned in plan:
-            _make(planned, context)
-            finished.append((planned, context.directory(planned)))
-            write_summary(out, resolved, finished)
-        logged.start("report")
-        write_report(out)
-        logged.finish()
+        with locked(out):
+            logged.begin()
+            logged.note(f"{resolved.name}, seed {resolved.seed}, in {out}")
+            _run(recipe, resolved, plan, RunStore(out), logged)
     return out
+
+
+def _run(recipe: Recipe, resolved: Recipe, plan: tuple[Planned, ...], store: RunStore, tell: Reporter) -> None:
+    out = store.run_dir
+    context = Context(recipe=resolved, plan=plan, store=store, tell=tell, reader=_reader())
+    write_text(out / "recipe.toml", to_toml(recipe))
+    write_json(out / "recipe.resolved.json", resolved.model_dump(mode="json"))
+    for name in store.set_aside_others({planned.folder for planned in plan}):
+        tell.note(f"{name}: not in this recipe any more, set aside")
+    finished: list[tuple[Planned, Path]] = []
+    for planned in plan:
+        _make(planned, context)
+        finished.append((planned, context.directory(planned)))
+        write_summary(out, resolved, finished)
+    with working(tell, "report"):
+        write_report(out)
 
 
 def _check_directory(out: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from candor.report import figures, palette, pipeline_strip, replies, tables, wor
 from candor.report.load import Run, StageFiles, load_run
 from candor.report.measures import GROUPS, MEASURES
 from candor.report.numbers import number, seconds_as_text, with_limits
+from candor.runs import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_TEXT = 1500
@@ -26,9 +26,8 @@ FONTS = {"Inter": "inter.woff2", "Source Serif 4": "source-serif-4.woff2"}
 def write_page(run_dir: Path) -> Path:
     """Writes ``report.html`` atomically and returns its path."""
     text = render_page(load_run(run_dir))
-    path, unfinished = run_dir / "report.html", run_dir / ".report.html.tmp"
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+    path = run_dir / "report.html"
+    write_text(path, text)
     return path
 
 

@@ -10,18 +10,31 @@ from pathlib import Path
 from typing import Any
 
 from candor.errors import InputError
+from candor.storage import writing
+
+UNFINISHED = ".unfinished"
+"""The ending of hidden files and directories that become something only once they are whole."""
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replaces ``path`` in one step: written beside its place, flushed to the disk, renamed, the directory synced."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
-    sync(path.parent)
+    """Replaces ``path`` in one step: written beside its place, flushed to the disk, renamed, the directory synced.
+
+    Raises StorageError where the disk does not let it; ``path`` is then as it was.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")
+    content = text.encode("utf-8")
+    with writing(path, needs=len(content)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with unfinished.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -71,12 +84,21 @@ def hidden(relative: Path) -> bool:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Makes ``target`` the same file as ``source`` by a hard link, or a copy where the file system cannot link."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        try:
+            os.link(source, target)
+        except FileNotFoundError:
+            raise
+        except OSError:
+            shutil.copy2(source, target)
+
+
+def sweep(directory: Path) -> None:
+    """Deletes what killed processes left half-written anywhere under ``directory``."""
+    for leftover in list(directory.rglob(f".*{UNFINISHED}")):
+        remove(leftover)
 
 
 def remove(path: Path) -> None:

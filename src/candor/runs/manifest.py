@@ -21,7 +21,9 @@ class Manifest:
 
     ``inputs`` maps a role to ``{"name", "key"}``; ``files`` maps a path relative to the stage to its SHA-256.
     ``reused_from`` is the directory whose files were taken over, or None where this run computed the stage;
-    ``seconds`` is what computing took, wherever that was. ``peak_memory_mb`` is the process's up to then.
+    ``seconds`` is what computing took, wherever that was. ``peak_memory_mb`` (MiB resident) and
+    ``peak_device_memory_mb`` (MiB that torch allocated on a CUDA device) are the highest of all attempts at the stage;
+    ``peak_memory_of`` says whether the first covers the ``stage`` or, where the system cannot tell, the ``process``.
     """
 
     key: str
@@ -36,6 +38,8 @@ class Manifest:
     peak_memory_mb: float
     started_at: str
     finished_at: str
+    peak_device_memory_mb: float | None = None
+    peak_memory_of: str = "process"
     reused_from: str | None = None
     commit: str | None = None
     dirty: bool | None = None
@@ -63,9 +67,10 @@ def read_manifest(directory: Path) -> Manifest | None:
     try:
         raw = json.loads((directory / MANIFEST).read_text(encoding="utf-8"))
         known = {f.name for f in dataclasses.fields(Manifest)}
-        return Manifest(**{name: value for name, value in raw.items() if name in known})
+        made = Manifest(**{name: value for name, value in raw.items() if name in known})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
+    return made if isinstance(made.key, str) and isinstance(made.files, dict) else None
 
 
 def content_key(parts: Mapping[str, Any]) -> str:

@@ -1,10 +1,9 @@
-"""Where a result came from: code, packages, machine, memory. No torch import: what is loaded is asked, not loaded."""
+"""Where a result came from: code, packages, machine. No torch import: what is loaded is asked, not loaded."""
 
 from __future__ import annotations
 
 import functools
 import platform
-import resource
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -51,12 +50,6 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def peak_memory_mb() -> float:
-    """The highest resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024), 1)
-
-
 def provenance() -> dict[str, Any]:
     """What every manifest records about the process that wrote it."""
     commit, dirty = code_version()
@@ -69,5 +62,4 @@ def provenance() -> dict[str, Any]:
         "python": platform.python_version(),
         "device": torch.cuda.get_device_name() if torch is not None and cuda else platform.machine(),
         "threads": torch.get_num_threads() if torch is not None else None,
-        "peak_memory_mb": peak_memory_mb(),
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from candor.jsonl import read_rows
-from candor.records import Finding
+from candor.records import Alarm, Finding
 
 Record = TypeVar("Record")
 
@@ -23,6 +24,18 @@ def read_records(path: Path, parse: Callable[[Mapping[str, Any]], Record]) -> li
     if not path.is_file() or not path.stat().st_size:
         return []
     return [parse(row.fields) for row in read_rows(path)]
+
+
+def read_alarms(stage_dir: Path) -> list[Alarm]:
+    """The alarms of a stage that trained, in the order in which they were raised, each with when it was cleared."""
+    found: list[Alarm] = []
+    for row in read_records(stage_dir / "alarms.jsonl", dict):
+        if row["event"] == "raised":
+            found.append(Alarm.from_json({key: value for key, value in row.items() if key != "event"}))
+            continue
+        last = max(i for i, alarm in enumerate(found) if alarm.name == row["name"])
+        found[last] = replace(found[last], cleared=row["step"])
+    return found
 
 
 def read_findings(path: Path) -> list[Finding]:

@@ -16,8 +16,13 @@ from torch import Tensor, nn
 
 from candor.errors import InputError
 from candor.records import Completion, Prompt
+from candor.storage import writing
 
 STATE_FILE = "state.pt"
+
+
+class DamagedState(InputError):
+    """A saved state that cannot be read: cut short, or changed on the disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +47,13 @@ class TrainState:
     def save(self, directory: Path) -> None:
         """Replaces the saved state in ``directory`` in one step: killed at any moment, the old or the new one is whole.
 
-        Everything is in one file, written beside its place, flushed to the disk and renamed.
+        Everything is in one file, written beside its place, flushed to the disk and renamed. Raises StorageError where
+        the disk does not let it.
         """
+        with writing(directory / STATE_FILE):
+            self._replace(directory)
+
+    def _replace(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         payload = {
             "models": {name: model.state_dict() for name, model in self.models.items()},
@@ -52,11 +62,15 @@ class TrainState:
             "scalars": dict(self.scalars),
         }
         unfinished = directory / f".{STATE_FILE}.unfinished"
-        with unfinished.open("wb") as file:
-            torch.save(payload, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(directory / STATE_FILE)
+        try:
+            with unfinished.open("wb") as file:
+                torch.save(payload, file)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(directory / STATE_FILE)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
         handle = os.open(directory, os.O_RDONLY)
         try:
             os.fsync(handle)  # the rename itself must outlive a power cut
@@ -66,7 +80,8 @@ class TrainState:
     def restore(self, directory: Path) -> bool:
         """Loads what :meth:`save` wrote into the models and optimisers held; False where nothing complete is there.
 
-        Raises InputError where the file is damaged or belongs to other models.
+        Raises DamagedState where the file cannot be read (the models are then as they were), InputError where it
+        belongs to other models.
         """
         path = directory / STATE_FILE
         if not path.is_file():
@@ -75,7 +90,8 @@ class TrainState:
         try:
             payload = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise InputError(f"saved training state is unreadable: {error}", where=str(path), fix=fix) from error
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise DamagedState(f"saved training state is unreadable: {reason}", where=str(path), fix=fix) from error
         if set(payload["models"]) != set(self.models) or set(payload["optimizers"]) != set(self.optimizers):
             raise InputError("saved training state holds other models than this stage trains", where=str(path), fix=fix)
         try:
@@ -112,7 +128,7 @@ def apply_update(optimizer: torch.optim.Optimizer, *, lr: float, max_grad_norm: 
     parameters: list[Tensor] = [p for group in optimizer.param_groups for p in group["params"]]
     norm = float(nn.utils.clip_grad_norm_(parameters, max_grad_norm))
     if norm != norm or norm == float("inf"):
-        raise FloatingPointError(f"the gradient's norm is {norm}: lower the learning rate")
+        raise FloatingPointError(f"the gradient's norm is {norm}")
     for group in optimizer.param_groups:
         group["lr"] = lr
     optimizer.step()

@@ -1,0 +1,119 @@
+"""Failures of the disk in one line: what could not be done, where, how much room is left, and what to do about it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from candor.errors import InputError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_ELSEWHERE = "change that, or give another directory; the same command then goes on"
+_WHAT: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("no space left on the device", "free some space, then run the same command again: it goes on"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command again: it goes on"),
+    errno.EFBIG: ("the file would be larger than this system allows", "raise the limit (ulimit -f), then run again"),
+    errno.EROFS: ("the file system is read-only", _ELSEWHERE),
+    errno.EACCES: ("permission denied", _ELSEWHERE),
+    errno.EPERM: ("the operation is not permitted", _ELSEWHERE),
+    errno.EIO: ("the device reports an input/output error", "check the disk"),
+    errno.ENOTDIR: ("a file is where a directory should be", "give another directory"),
+    errno.ENAMETOOLONG: ("the name is too long", "give a shorter one"),
+}
+"""What each of the disk's errors means and what to do. Others are mistakes of the program and keep their traceback."""
+
+_RUST = re.compile(r"\(os error (\d+)\)")
+_WORDS = {os.strerror(number).lower(): number for number in _WHAT}
+
+
+class StorageError(InputError):
+    """Something could not be written or read because of the disk, its rights or its room."""
+
+
+@contextmanager
+def writing(path: Path, *, needs: int | None = None) -> Iterator[None]:
+    """Turns a failure of the disk inside the block into one line about ``path``; ``needs``: bytes, where known.
+
+    Libraries wrap such failures in errors of their own (safetensors and tokenizers even in plain text), so that the
+    whole chain of causes is searched. Raises StorageError; every other error passes through as it is.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        number = disk_error(error)
+        if number is None:
+            raise
+        raise storage_error(number, path, needs=needs) from error
+
+
+@contextmanager
+def disk_failures(default: Path) -> Iterator[None]:
+    """Like :func:`writing` for a block with many files: the file that the system names, or else ``default``."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        number = disk_error(error)
+        if number is None:
+            raise
+        named = getattr(error, "filename", None)
+        raise storage_error(number, Path(named) if isinstance(named, str) else default) from error
+
+
+def disk_error(error: BaseException) -> int | None:
+    """Returns the errno of the disk's failure behind an error, or None where it is something else."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        if isinstance(link, OSError) and link.errno in _WHAT:
+            return link.errno
+        text = str(link)
+        told = _RUST.search(text)
+        if told is not None and int(told[1]) in _WHAT:
+            return int(told[1])
+        if not isinstance(link, OSError):
+            spoken = next((number for words, number in _WORDS.items() if words in text.lower()), None)
+            if spoken is not None:
+                return spoken
+        link = link.__cause__ or link.__context__
+    return None
+
+
+def storage_error(number: int, path: Path, *, needs: int | None = None) -> StorageError:
+    """The error for ``errno`` ``number`` at ``path``, with the room there is where room is what lacks."""
+    what, fix = _WHAT[number]
+    if number in _NO_ROOM:
+        free = free_bytes(path)
+        room = [f"{size(free)} free"] if free is not None else []
+        room += [f"about {size(needs)} needed"] if needs else []
+        what += f": {', '.join(room)}" if room else ""
+    return StorageError(what, where=str(path), fix=fix)
+
+
+def free_bytes(path: Path) -> int | None:
+    """The bytes that may still be written where ``path`` is or will be; None where the system does not say."""
+    for place in (path, *path.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            return None
+    return None
+
+
+def size(count: int) -> str:
+    """Bytes in words, such as ``3.2 MB``: decimal units, as disks are sold."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count} bytes"
