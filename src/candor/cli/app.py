@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Annotated
 
 import typer
 
 from candor.cli import pretrain, run
-from candor.cli.errors import OneLineErrors
+from candor.cli.errors import INTERRUPTED, OneLineErrors
 
 app = typer.Typer(
     name="candor",
@@ -44,4 +46,9 @@ app.add_typer(pretrain.app, name="pretrain")
 
 def main() -> None:
     """The entry point of the ``candor`` command."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before the command's own handling began: nothing was started
+        sys.exit(INTERRUPTED)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the exit code is settled; a late Ctrl-C must not add a traceback

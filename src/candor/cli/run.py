@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from candor.cli.errors import INTERRUPTED
 from candor.cli.stage_table import summary_lines
+from candor.cli.stopping import resumable
 
 EXAMPLES = """
 \b
@@ -45,7 +41,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a recipe: train, compare, reward, optimise, and audit after every stage. Run again to resume."""
-    with _says_how_to_go_on():
+    with resumable():
         from rich.console import Console
 
         from candor import api
@@ -60,14 +56,3 @@ def run(
     for line in summary_lines(done.summary):
         typer.echo(line)
     typer.echo(f"report: {done.report}")
-
-
-@contextmanager
-def _says_how_to_go_on() -> Iterator[None]:
-    """Ctrl-C leaves a run that can be resumed; this says how."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        command = shlex.join(["candor", *sys.argv[1:]])
-        typer.echo(f"\nstopped; finished stages are kept. Go on with: {command}", err=True)
-        raise typer.Exit(INTERRUPTED) from None

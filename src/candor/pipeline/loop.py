@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from typing import NoReturn
 
-from candor.errors import InputError
+from candor.errors import InputError, NotFiniteError
+from candor.pipeline.interrupts import deferred_interrupts
+from candor.pipeline.lastgood import LastGood, finite, state_bytes
 from candor.pipeline.progress import Reporter, working
+from candor.pipeline.watch import Watch, raised_row
+from candor.recipe import PPOStage
 from candor.runs import StepLog, Work
-from candor.training.state import StepOut, TrainState
+from candor.storage import StorageError, free_bytes, size
+from candor.training.alarms import Watched, not_finite
+from candor.training.state import STATE_FILE, DamagedState, StepOut, TrainState
 
 Observe = Callable[[StepOut], Mapping[str, float | None]]
+
+FINITE = ("loss", "reward", "kl", "length", "entropy", "policy_loss", "value_loss", "accuracy", "grad_norm")
+"""The metrics that are numbers in every update that went well."""
 
 
 def consume(
@@ -18,9 +29,7 @@ def consume(
     *,
     state: TrainState,
     work: Work,
-    name: str,
-    total: int,
-    every: int,
+    watch: Watch,
     tell: Reporter,
     observe: Observe | None = None,
 ) -> None:
@@ -28,30 +37,112 @@ def consume(
 
     The order matters: rows are written before the state that covers them is saved, and rows after the state that was
     restored are dropped on opening, so that each update has exactly one row, however often the process was killed.
+    A Ctrl-C waits for the end of its update, whose state is then saved. Raises InputError for training that diverges,
+    and before the first update where the disk has no room for the states to come.
     """
+    watched = watch.watched
+    name, total = watched.stage, watched.total
+    _check_room(state, work, watched)
     with ExitStack() as stack:
         metrics = stack.enter_context(StepLog(work.path / "metrics.jsonl", step=state.step))
         truth = stack.enter_context(StepLog(work.path / "truth.jsonl", step=state.step)) if observe else None
+        alarms = stack.enter_context(StepLog(work.path / "alarms.jsonl", step=state.step))
+        if metrics.missing(state.step):
+            tell.note(f"{name}: metrics.jsonl was damaged: the rows of {metrics.missing(state.step)} updates are lost")
+        watch.resume(metrics.rows, truth.rows if truth is not None else [])
+
+        def save() -> None:
+            for log in (metrics, truth, alarms):
+                if log is not None:
+                    log.sync()
+            work.keep_time()
+            state.save(work.state)
+
+        good = LastGood(state, copies=isinstance(watched.config, PPOStage))
+
+        def stop(seen: str, fix: str) -> NoReturn:
+            step = state.step + 1
+            alarm = not_finite(watched, step, seen, fix=fix, sound=finite(state) or state.step > 0)
+            kept = good.recover()
+            if kept:
+                save()
+            alarms.append(step, raised_row(alarm))
+            raise InputError(
+                f"{seen}; likely {alarm.cause}",
+                where=f"{name}, update {step}",
+                fix=f"{alarm.setting}; {_kept(state, work, kept=kept)}",
+            )
+
+        interrupt = stack.enter_context(deferred_interrupts(tell.note))
         stack.enter_context(working(tell, name, total, done=state.step))
-        for out in _checked(steps, state, name):
+        for out in _checked(steps, stop, good):
             metrics.append(out.step, out.metrics)
-            if truth is not None and observe is not None:
-                truth.append(out.step, observe(out))
+            seen = observe(out) if truth is not None and observe is not None else {}
+            if truth is not None:
+                truth.append(out.step, seen)
             tell.update(out.step, out.metrics)
-            if out.step % every == 0 and out.step < total:
-                work.keep_time()
-                state.save(work.state)
+            for row, told in watch.see(out.step, out.metrics, seen):
+                alarms.append(out.step, row)
+                tell.note(told)
+            if interrupt.asked:
+                save()
+                interrupt.deliver()
+            elif out.step % watched.config.checkpoint_every == 0 and out.step < total:
+                save()
 
 
-def _checked(steps: Iterator[StepOut], state: TrainState, name: str) -> Iterator[StepOut]:
-    """Training that diverges is the user's to settle: one line instead of a traceback."""
-    try:
-        yield from steps
-    except FloatingPointError as error:
-        raise InputError(str(error), where=f"{name}, update {state.step + 1}") from error
+def _kept(state: TrainState, work: Work, *, kept: bool) -> str:
+    """Which state is on the disk after a stop."""
+    if kept:
+        return f"the state after update {state.step} is saved"
+    if (work.state / STATE_FILE).is_file():
+        return "the state that was saved last is intact"
+    return "earlier stages are intact"
+
+
+def _checked(steps: Iterator[StepOut], stop: Callable[[str, str], NoReturn], good: LastGood) -> Iterator[StepOut]:
+    """Training that diverges is the user's to settle: it is stopped before its numbers spread."""
+    while True:
+        good.mark()
+        try:
+            out = next(steps, None)
+        except NotFiniteError as error:
+            stop(error.what, error.fix)
+        except FloatingPointError as error:
+            stop(str(error), "")
+        if out is None:
+            return
+        bad = [f"{name} {out.metrics[name]}" for name in FINITE if not math.isfinite(out.metrics.get(name, 0.0))]
+        if bad:
+            stop(f"not finite: {', '.join(bad)}", "")
+        yield out
 
 
 def restore(state: TrainState, work: Work, tell: Reporter, name: str) -> None:
-    """Goes on from the last saved state, where there is one."""
-    if state.restore(work.state):
+    """Goes on from the last saved state, where there is one; a damaged one is told and the stage begun anew."""
+    try:
+        found = state.restore(work.state)
+    except DamagedState as error:
+        tell.note(f"{name}: {error.what} ({error.where}): trained from its start")
+        return
+    if found:
         tell.note(f"{name}: resumed after update {state.step}")
+
+
+def _check_room(state: TrainState, work: Work, watched: Watched) -> None:
+    """Raises InputError where the disk cannot hold the states and the checkpoint that this stage will write."""
+    every = watched.config.checkpoint_every
+    saves = max(0, (watched.total - 1) // every - state.step // every)
+    one = state_bytes(state)
+    saved = work.state / STATE_FILE
+    there = saved.stat().st_size if saved.is_file() else 0
+    copies = min(saves + (1 if there else 0), 2)  # the old one goes only when the new one is whole
+    weights = max(sum(p.nbytes for p in model.parameters()) for model in state.models.values())
+    needed = max(copies * one, min(copies, 1) * one + weights) - there
+    free = free_bytes(work.path)
+    if free is not None and free < needed:
+        raise StorageError(
+            f"not enough room for this stage: about {size(needed)} needed, {size(free)} free",
+            where=str(work.path),
+            fix="free some space, then run the same command again: it goes on",
+        )

@@ -20,10 +20,12 @@ from candor.pipeline.context import CHECKPOINT, Context, fitting
 from candor.pipeline.loop import Observe, consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known
+from candor.pipeline.watch import Watch
 from candor.protocols import ReplyReader, Scorer
 from candor.recipe import PPOStage
 from candor.records import Completion, Prompt, ReplyKind, Stance
 from candor.runs import Work
+from candor.training.alarms import Watched
 from candor.training.ppo import ppo, total_updates
 from candor.training.rollout import BatchScorer
 from candor.training.sft import sft_rows
@@ -71,9 +73,7 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         _telling(steps, planned.name, len(prompts), context),
         state=state,
         work=work,
-        name=planned.name,
-        total=total_updates(stage),
-        every=stage.checkpoint_every,
+        watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(stage))),
         tell=context.tell,
         observe=truth_of(context.panel(planned), context.reader) if opinions_known(prompts) else None,
     )

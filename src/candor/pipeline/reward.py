@@ -18,10 +18,12 @@ from candor.pipeline.context import CHECKPOINT, Context, fitting
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known, stage_comparisons
+from candor.pipeline.watch import Watch
 from candor.preferences.pairing import pair_comparisons, split_by_prompt
 from candor.recipe import CompareStage, RewardStage
 from candor.records import Comparison, Completion, Prompt
 from candor.runs import Work, write_json
+from candor.training.alarms import Watched
 from candor.training.ranked import RankedData, RankedExample, rank_examples
 from candor.training.reward import evaluate, total_updates
 from candor.training.reward import reward as train_reward
@@ -53,9 +55,7 @@ def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Contex
         train_reward(state, train.examples, stage, seed=context.seed, pad_id=pad_id),
         state=state,
         work=work,
-        name=planned.name,
-        total=total_updates(len(train.examples), stage),
-        every=stage.checkpoint_every,
+        watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(len(train.examples), stage))),
         tell=context.tell,
     )
     offset = _offset(stage, reward, context)

@@ -11,8 +11,10 @@ from candor.ops.randomness import shuffled
 from candor.pipeline.context import CHECKPOINT, Context, fitting
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
+from candor.pipeline.watch import Watch
 from candor.recipe import SFTStage
 from candor.runs import Work, write_json
+from candor.training.alarms import Watched
 from candor.training.sft import sft, sft_rows, total_updates
 from candor.training.state import TrainState, adamw
 
@@ -45,9 +47,7 @@ def run_sft(stage: SFTStage, planned: Planned, work: Work, context: Context) -> 
         sft(state, rows, stage, seed=context.seed, pad_id=int(policy.tokenizer.pad_token_id or 0)),
         state=state,
         work=work,
-        name=planned.name,
-        total=total_updates(len(rows), stage),
-        every=stage.checkpoint_every,
+        watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(len(rows), stage))),
         tell=context.tell,
     )
     save_policy(work.path / CHECKPOINT, policy)

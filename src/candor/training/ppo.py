@@ -13,14 +13,13 @@ Follows Ziegler 2019, Stiennon 2020, InstructGPT 2022 and "The N+ Implementation
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from candor.errors import InputError
+from candor.errors import InputError, NotFiniteError
 from candor.models.heads import reply_values
 from candor.ops.batches import Row
 from candor.ops.kl import adaptive_kl_coef
@@ -41,9 +40,6 @@ from candor.training.state import StepOut, TrainState, apply_update
 
 MAX_RATIO_MISMATCH = 1e-2
 """Largest |log ratio| between sampler and policy before any update. In fp32 it is about 1e-6."""
-
-NEGATIVE_KL_PATIENCE = 3
-"""Updates in a row with a KL below 0 by more than three standard errors before a warning."""
 
 Metrics = dict[str, float]
 
@@ -111,7 +107,6 @@ def ppo(
         metrics = rollout.rollout_metrics(rollouts, credit)
         metrics |= _update(state, rollouts, credit, config, seed, layout, parts, demonstrations)
         metrics |= {"kl_coef": kl_coef, "prompts_dropped": float(len(prompts) - len(kept))}
-        metrics["negative_kl_updates"] = _watch_kl(state, metrics)
         if config.kl_control == "adaptive":
             state.scalars["kl_coef"] = adaptive_kl_coef(
                 kl_coef, kl=metrics["kl"], target=config.kl_target, horizon=config.kl_horizon, n=len(completions)
@@ -171,7 +166,8 @@ def _update(
                 state.optimizers["value"], lr=value_lr, max_grad_norm=config.max_grad_norm
             )
         except FloatingPointError as error:
-            raise InputError(str(error), where=f"ppo, update {t + 1}, optimiser step {step + 1}") from error
+            where = f"ppo, update {t + 1}, optimiser step {step + 1}"
+            raise NotFiniteError(str(error), where=where) from error
         for name, number in losses.items():
             seen[name].append(number)
     means = {name: sum(numbers) / len(numbers) for name, numbers in seen.items()}
@@ -239,17 +235,3 @@ def _check_ratio(mismatch: float, t: int) -> None:
             fix="sampler and policy need the same weights, prompt tokens, temperature and precision, without top-k or "
             "top-p",
         )
-
-
-def _watch_kl(state: TrainState, metrics: Metrics) -> float:
-    """Counts updates in a row with a KL below 0 beyond chance, and warns: samples are then not the policy's own."""
-    below = metrics["kl"] < -max(3.0 * metrics["kl_se"], 1e-3)
-    count = state.scalars.get("negative_kl_updates", 0.0) + 1.0 if below else 0.0
-    state.scalars["negative_kl_updates"] = count
-    if count == NEGATIVE_KL_PATIENCE:
-        warnings.warn(
-            f"ppo: the KL to the reference was negative for {NEGATIVE_KL_PATIENCE} updates in a row "
-            f"(now {metrics['kl']:.3f} nats per reply): check the sampling settings",
-            stacklevel=3,
-        )
-    return count

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from candor.errors import InputError
+from candor.errors import InputError, NotFiniteError
 from candor.models.heads import reply_values
 from candor.ops.advantages import explained_variance, gae, masked_mean, masked_std, whiten
 from candor.ops.kl import k1, k3
@@ -142,7 +142,7 @@ def evaluate(
 def _check_finite(rewards: Tensor, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> None:
     bad = (~rewards.isfinite()).nonzero().flatten().tolist()
     if bad:
-        raise InputError(
+        raise NotFiniteError(
             f"the scorer gave {rewards[bad[0]].item()} to {len(bad)} of {len(rewards)} replies",
             where=f"prompt {prompts[bad[0]].id}, reply {completions[bad[0]].text!r}",
             fix="check the reward model",

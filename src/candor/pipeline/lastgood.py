@@ -1,0 +1,78 @@
+"""The state before the update that went wrong, where it can still be had."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+
+from candor.training.state import TrainState
+
+COPY_BYTES = 256 * 1024 * 1024
+"""Up to this size a state is copied before every update of several optimiser steps: some tens of milliseconds. Beyond
+it the state that was saved last has to do."""
+
+
+class LastGood:
+    """Knows after a bad update whether the state is still, or can again be, that of the update before.
+
+    An update of one optimiser step fails before it changes anything. One of several may fail in between: for those a
+    copy is kept (``copies``) where the state is small enough.
+    """
+
+    def __init__(self, state: TrainState, *, copies: bool) -> None:
+        self._state = state
+        self._copies = copies and state_bytes(state) <= COPY_BYTES
+        self._copy: dict[str, Any] | None = None
+        self._taken = 0
+
+    def mark(self) -> None:
+        """Call it before every update."""
+        self._taken = _steps_taken(self._state)
+        if self._copies:
+            self._copy = {
+                "models": {name: copy.deepcopy(model.state_dict()) for name, model in self._state.models.items()},
+                "optimizers": {name: copy.deepcopy(o.state_dict()) for name, o in self._state.optimizers.items()},
+                "step": self._state.step,
+                "scalars": dict(self._state.scalars),
+            }
+
+    def recover(self) -> bool:
+        """Makes the state that of :meth:`mark`; False where it has changed and there is no copy, or is no good."""
+        state = self._state
+        if _steps_taken(state) != self._taken:
+            if self._copy is None:
+                return False
+            for name, model in state.models.items():
+                model.load_state_dict(self._copy["models"][name])
+            for name, optimizer in state.optimizers.items():
+                optimizer.load_state_dict(self._copy["optimizers"][name])
+            state.step = self._copy["step"]
+            state.scalars.clear()
+            state.scalars.update(self._copy["scalars"])
+        return finite(state)
+
+
+def finite(state: TrainState) -> bool:
+    """Whether every parameter is a number."""
+    with torch.no_grad():
+        return all(bool(torch.isfinite(p).all()) for model in state.models.values() for p in model.parameters())
+
+
+def state_bytes(state: TrainState) -> int:
+    """About what a saved state takes: every tensor of the models once, and two moments per trained number."""
+    tensors = {t.data_ptr(): t for model in state.models.values() for t in model.state_dict().values()}
+    trained = {
+        id(p): p for optimizer in state.optimizers.values() for group in optimizer.param_groups for p in group["params"]
+    }
+    return sum(t.nbytes for t in tensors.values()) + 2 * sum(p.nbytes for p in trained.values())
+
+
+def _steps_taken(state: TrainState) -> int:
+    """Optimiser steps so far, over all optimisers."""
+    counted = 0
+    for optimizer in state.optimizers.values():
+        first = next(iter(optimizer.state.values()), None)
+        counted += int(first["step"]) if first else 0
+    return counted
