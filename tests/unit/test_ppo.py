@@ -26,6 +26,7 @@ from candor.testbeds.tabular import (
     TokenTree,
     reply_logprobs,
 )
+from candor.training.alarms import Watched, replay
 from candor.training.ppo import ppo, total_updates
 from candor.training.state import StepOut, TrainState
 
@@ -214,10 +215,14 @@ def test_persistently_negative_kl_is_flagged() -> None:
     with torch.no_grad():
         away.table[:, 1] -= 1.0
     rare: Sampler = Insistent(TabularSampler(away), (1, EOS))
-    with pytest.warns(UserWarning, match="KL to the reference was negative for 3 updates"):
-        outs = run(state, config(updates=3, batch_size=16, lr=1e-6), sampler=rare)
-    assert [out.metrics["negative_kl_updates"] for out in outs] == [1, 2, 3]
-    assert {out.metrics["negative_kl_updates"] for out in run(fresh(), config())} == {0.0}
+    stage = config(name="ppo", updates=3, batch_size=16, lr=1e-6)
+
+    def alarms(outs: Sequence[StepOut]) -> list[tuple[str, int]]:
+        rows = [{"step": float(out.step), **out.metrics} for out in outs]
+        return [(a.name, a.step) for a in replay(Watched(stage="ppo", config=stage, total=stage.updates), rows)]
+
+    assert alarms(run(state, stage, sampler=rare)) == [("kl_negative", 3)]
+    assert alarms(run(fresh(), config(name="ppo"))) == []
 
 
 class Constant:
