@@ -137,7 +137,9 @@ def run(
 def prepare(
     recipe: Recipe | str | Path | None = None, *, seed: int | None = None, overrides: Iterable[str] = ()
 ) -> Recipe:
-    """The recipe that :func:`run` will run."""
+    """The recipe that :func:`run` will run. Raises InputError for what cannot be used."""
+    if seed is not None and seed < 0:
+        raise InputError(f"expected 0 or more, got {seed}", where="seed")
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     changed = apply_overrides(loaded, overrides)
     return changed if seed is None else changed.model_copy(update={"seed": seed})

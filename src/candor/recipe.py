@@ -178,7 +178,7 @@ class Recipe(Frozen):
     """A name, a seed, a model to start from, stages in order, and what is measured on every policy."""
 
     name: str
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     model: ModelConfig = ModelConfig()
     stages: tuple[Stage, ...]
     audit: AuditConfig = AuditConfig()

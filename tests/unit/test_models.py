@@ -7,9 +7,11 @@ import logging
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from huggingface_hub.errors import RepositoryNotFoundError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
@@ -19,6 +21,7 @@ from candor.models.heads import ValueModel, init_reward_head, sequence_scores
 from candor.models.load import (
     Policy,
     Reward,
+    check_checkpoint,
     load_policy,
     load_reward,
     reward_from_policy,
@@ -247,3 +250,33 @@ def test_a_save_that_fails_leaves_the_old_checkpoint_whole(tmp_path: Path, monke
     save_policy(tmp_path / "p", policy)
     assert (tmp_path / "p" / "model.safetensors").read_bytes() != before
     assert PAD in (tmp_path / "p" / "tokenizer.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (OSError("[Errno -2] Name or service not known"), r"the hub cannot be asked \(\[Errno -2\]"),
+        (RepositoryNotFoundError("404", response=SimpleNamespace(headers={}, request=None)), "the hub has no"),
+    ],
+)
+def test_a_mistyped_path_is_one_line_and_one_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], answer: Exception, told: str
+) -> None:
+    asked = []
+
+    def ask(url: str, **options: Any) -> None:
+        asked.append((url, options["timeout"]))
+        raise answer
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.is_offline_mode", lambda: False)
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", ask)
+    with pytest.raises(InputError, match=told) as caught:
+        check_checkpoint("modle")
+    assert str(caught.value).startswith("modle: no such checkpoint: no directory of this name, and ")
+    save_policy(tmp_path / "model", make_policy())
+    with pytest.raises(InputError, match=r"did you mean \./model\?"):
+        check_checkpoint("modle")
+    assert [seconds <= 5 for _, seconds in asked] == [True, True]
+    assert capfd.readouterr().err == "", "the hub client's retries are nobody's business"
+    check_checkpoint("model")

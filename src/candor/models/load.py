@@ -33,6 +33,7 @@ from candor.errors import InputError
 from candor.models.chat import eos_id
 from candor.models.encoders import is_encoder, last_layer, pair_marks
 from candor.models.heads import init_reward_head
+from candor.models.hub import check_hub_name
 from candor.recipe import ATLAS
 from candor.storage import writing
 
@@ -253,6 +254,7 @@ def _resolve(path: str | Path) -> str:
         return str(path)
     if Path(path).exists() or isinstance(path, Path) or not _HUB_NAME.fullmatch(path):
         raise InputError("no such checkpoint directory", where=str(path))
+    check_hub_name(path)
     return path
 
 

@@ -71,8 +71,8 @@ def ppo(
 
     Prompts, samples and minibatches of update t are functions of (seed, t), so a restored state goes on bit for bit.
 
-    Raises InputError for replies without log-probabilities, for a sampler that disagrees with the policy, and for
-    rewards, losses or gradients that are not finite.
+    Raises InputError for replies without log-probabilities and for a sampler that disagrees with the policy, and
+    NotFiniteError for rewards, losses or gradients that are not finite.
     """
     _check(config, demonstrations)
     for model in (*state.models.values(), reference):

@@ -116,8 +116,8 @@ def evaluate(
     """Returns the replies with what else the update needs: scores, the reference's log-probabilities, values.
 
     One pass over ``parts`` (all replies, laid out) for all three models, without gradients; a scorer that reads text is
-    asked once for all. The policy's own log-probabilities are the sampler's. Raises InputError for a score that is not
-    finite.
+    asked once for all. The policy's own log-probabilities are the sampler's. Raises NotFiniteError for a score that
+    is not finite.
     """
     device = replies.logp.device
     ref_logp, values = torch.zeros_like(replies.logp), torch.zeros_like(replies.logp)
