@@ -50,8 +50,8 @@ def widen(base: LlamaForCausalLM, size: Size, seed: int = 0) -> LlamaForCausalLM
     """Returns a larger Llama with ``base`` inside.
 
     Its head width must be a multiple of the base's, with at least as many heads and layers. Residual places beyond the
-    base's stay 0, so a norm over all of them is smaller by sqrt(width / base width): its weights make up for it, but
-    for epsilon. Rotary frequencies of a head m times as wide hold the base's at every m-th place.
+    base's stay 0, so a norm over all of them is smaller by sqrt(width / base width): its weights and epsilon make up
+    for it. Rotary frequencies of a head m times as wide hold the base's at every m-th place.
     """
     small = base.config
     config = LlamaConfig(
@@ -63,6 +63,7 @@ def widen(base: LlamaForCausalLM, size: Size, seed: int = 0) -> LlamaForCausalLM
             "num_attention_heads": size.heads,
             "num_key_value_heads": size.heads,
             "head_dim": size.hidden // size.heads,
+            "rms_norm_eps": small.rms_norm_eps * small.hidden_size / size.hidden,
         }
     )
     with torch.random.fork_rng(devices=[]):

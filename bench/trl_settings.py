@@ -19,8 +19,15 @@ LR = 1e-6
 FOREVER = 1_000_000
 
 
-def shared(world: World, rows: int, *, updates: int = FOREVER, lr: float = LR, accumulate: int = 1) -> dict[str, Any]:
-    """Keyword arguments for SFTConfig, RewardConfig and RLOOConfig. ``rows`` make one micro-batch."""
+def shared(world: World, batch: int, micro: int, *, updates: int = FOREVER, lr: float = LR) -> dict[str, Any]:
+    """Keyword arguments for SFTConfig, RewardConfig and RLOOConfig.
+
+    On a CPU a batch is accumulated over micro-batches of ``micro`` rows: smaller ones fit the processor's cache, and of
+    those that were tried each case has TRL's fastest (docs/benchmarks.md). A GPU gets the batch whole.
+    """
+    rows = micro if world.device.type == "cpu" else batch
+    if batch % rows:
+        raise ValueError(f"a batch of {batch} is no whole number of micro-batches of {rows}")
     return {
         "output_dir": str(world.directory / "trl"),
         "use_cpu": world.device.type == "cpu",
@@ -28,7 +35,7 @@ def shared(world: World, rows: int, *, updates: int = FOREVER, lr: float = LR, a
         "fp16": False,
         "gradient_checkpointing": False,
         "per_device_train_batch_size": rows,
-        "gradient_accumulation_steps": accumulate,
+        "gradient_accumulation_steps": batch // rows,
         "max_steps": updates,
         "optim": "adamw_torch_fused",  # torch.optim.AdamW(fused=True), as Candor's
         "learning_rate": lr,

@@ -23,6 +23,7 @@ from candor.training.reward import reward
 from candor.training.state import TrainState, adamw
 
 PAIRS, RANKINGS = 32, 8
+MICRO_PAIRS = {False: 16, True: 21}  # of TRL, without and with rankings
 STEPS = 60  # batches of TRL's data set, in Candor's order; then they come again
 
 
@@ -59,7 +60,7 @@ def trl(world: World, pause: Pause, *, ranked: bool) -> None:
             chosen_ids, rejected_ids = ([*prompt, *reply] for reply in both)
             examples.append({"chosen_ids": chosen_ids, "rejected_ids": rejected_ids})
     config = RewardConfig(
-        **trl_settings.shared(world, len(examples) // STEPS),
+        **trl_settings.shared(world, len(examples) // STEPS, MICRO_PAIRS[ranked]),
         train_sampling_strategy="sequential",  # the order above is Candor's
         max_length=MAX_LENGTH,
         disable_dropout=True,

@@ -28,7 +28,7 @@ from candor.records import Prompt
 from candor.training.ppo import ppo
 from candor.training.state import TrainState, adamw
 
-BATCH = 128
+BATCH, MICRO = 128, 16
 BETA = 0.05
 STEPS = 40  # batches of TRL's prompts, in Candor's order; then they come again
 
@@ -105,10 +105,10 @@ def trl(world: World, pause: Pause, *, samples: int) -> None:
     prompts = [prompt for step in range(STEPS) for prompt in _prompts(world, samples, step)]
     examples = [{"prompt": [{"role": m.role, "content": m.content} for m in prompt.messages]} for prompt in prompts]
     config = RLOOConfig(
-        **trl_settings.shared(world, BATCH),
+        **trl_settings.shared(world, BATCH, MICRO),
         shuffle_dataset=False,  # the order above is Candor's
         num_generations=max(samples, 2),
-        steps_per_generation=1,  # every batch of replies serves one optimiser step ...
+        steps_per_generation=None,  # as many as accumulate: a batch of replies serves one optimiser step ...
         num_iterations=1,  # ... once
         max_completion_length=MAX_NEW_TOKENS,
         temperature=1.0,

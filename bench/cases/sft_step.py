@@ -17,7 +17,7 @@ from candor.recipe import SFTStage
 from candor.training.sft import sft, sft_rows
 from candor.training.state import TrainState, adamw
 
-BATCH = 64
+BATCH, MICRO = 64, 16
 STEPS = 100  # batches of TRL's data set, in Candor's order; then they come again
 
 
@@ -54,7 +54,7 @@ def trl(world: World, pause: Pause) -> None:
         for i in order
     ]
     config = SFTConfig(
-        **trl_settings.shared(world, BATCH),
+        **trl_settings.shared(world, BATCH, MICRO),
         train_sampling_strategy="sequential",  # the order above is Candor's
         max_length=MAX_LENGTH,
         packing=False,  # neither side trains across demonstrations
