@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from candor.ops.batches import micro_batches
-from candor.ops.logprobs import token_logprobs
+from candor.models.scorer import TokenScorer
+from candor.ops.logprobs import reply_logprobs, scatter
+from candor.ops.packing import Layout, Part
 from candor.ops.randomness import batch_indices, step_seed
-from candor.ops.rollouts import Replies, collate, trim
-from candor.protocols import Sampler, Scorer
+from candor.ops.rollouts import Replies, collate
+from candor.protocols import Sampler
 from candor.records import Prompt
+from candor.training.layout import token_budget
 from candor.training.state import apply_update
 
 CLIP = 0.2
@@ -33,7 +35,7 @@ def rloo(
     encode: Callable[[Prompt], Sequence[int]],
     reference: nn.Module,
     sampler: Sampler,
-    scorer: Scorer,
+    scorer: TokenScorer,
     batch_size: int,
     samples: int,
     beta: float,
@@ -41,28 +43,31 @@ def rloo(
     seed: int,
     pad_id: int,
 ) -> Iterator[int]:
-    """Updates ``policy`` without end; yields the number of tokens sampled for each update."""
+    """Updates ``policy`` without end; yields the number of tokens sampled for each update.
+
+    ``policy``, ``reference`` and ``scorer`` must allow rows that several replies share (:mod:`candor.ops.packing`).
+    """
     device = next(policy.parameters()).device
+    layout = Layout(share=True, pad_id=pad_id, device=device, token_budget=token_budget(device))
     step = 0
     while True:
         drawn = batch_indices(len(prompts), batch_size // samples, step, seed, "ppo", "prompts")
         asked = [prompts[i] for i in drawn]
         sampled = sampler.sample(asked, n=samples, seed=step_seed(seed, "rloo", step))
-        each = [prompt for prompt in asked for _ in range(samples)]
-        scores = torch.tensor(scorer.score(each, sampled), device=device)
-        tokens = {prompt.id: tuple(encode(prompt)) for prompt in asked}
-        group = [i for i in range(len(asked)) for _ in range(samples)]
-        replies = collate([tokens[prompt.id] for prompt in each], sampled, group=group, pad_id=pad_id).to(device)
-        old, ref_logp = replies.logp.sum(1), torch.zeros(len(each), device=device)
+        replies = collate([tokens for prompt in asked for tokens in [encode(prompt)] * samples], sampled).to(device)
+        parts = layout.row_parts(replies.rows)
+        old = replies.logp.sum(1)
+        ref_logp, scores = torch.zeros_like(old), torch.zeros_like(old)
         with torch.inference_mode():
-            for rows, logp in _sequence_logp(reference, replies):
-                ref_logp[rows] = logp
+            for part in parts:
+                ref_logp[part.items] = _sequence_logp(reference, replies, part)
+                scores[part.items] = scorer.score_batch(part.batch)
         advantages = leave_one_out(scores - beta * (old - ref_logp), samples if samples > 1 else batch_size)
-        for rows, logp in _sequence_logp(policy, replies):
-            ratio = (logp - old[rows]).exp()
+        for part in parts:
+            ratio = (_sequence_logp(policy, replies, part) - old[part.items]).exp()
             clipped = ratio.clamp(1 - CLIP, 1 + CLIP)
-            loss = -torch.minimum(ratio * advantages[rows], clipped * advantages[rows]).sum() / batch_size
-            loss.backward()
+            gain = torch.minimum(ratio * advantages[part.items], clipped * advantages[part.items])
+            (-gain.sum() / batch_size).backward()
         apply_update(optimizer, lr=lr, max_grad_norm=1.0)
         step += 1
         yield sum(len(reply.token_ids) for reply in sampled)
@@ -75,9 +80,6 @@ def leave_one_out(rewards: Tensor, group: int) -> Tensor:
     return (grouped - others).flatten()
 
 
-def _sequence_logp(model: nn.Module, replies: Replies) -> Iterator[tuple[Tensor, Tensor]]:
-    """The rows of each micro-batch and the log-probability (n,) of their replies."""
-    for part in micro_batches(replies.batch.attention_mask.sum(1).tolist()):
-        rows = torch.tensor(part, device=replies.logp.device)
-        batch, _ = trim(replies.batch, rows)
-        yield rows, token_logprobs(model, batch).logprobs.sum(1)
+def _sequence_logp(model: nn.Module, replies: Replies, part: Part) -> Tensor:
+    """The log-probability (n,) of each whole reply of a part."""
+    return scatter(reply_logprobs(model, part.batch).logprobs, replies.mask[part.items]).sum(1)

@@ -21,7 +21,7 @@ from bench.trl_settings import LR
 from bench.world import World
 from candor.generation import InProcessSampler
 from candor.models.heads import ValueModel
-from candor.models.scorer import RewardScorer
+from candor.models.scorer import TokenScorer
 from candor.ops.randomness import batch_indices
 from candor.recipe import PPOStage
 from candor.records import Prompt
@@ -63,7 +63,7 @@ def candor_ppo(world: World, pause: Pause, *, samples: int) -> None:
         encode=world.encode,
         reference=reference.model,
         sampler=_sampler(world, policy),
-        scorer=RewardScorer(reward.model, reward.tokenizer, MAX_LENGTH),
+        scorer=TokenScorer(reward.model),
         pad_id=world.pad_id,
     )
     for out in steps:
@@ -79,7 +79,7 @@ def candor_rloo(world: World, pause: Pause, *, samples: int) -> None:
         encode=world.encode,
         reference=reference.model,
         sampler=_sampler(world, policy),
-        scorer=RewardScorer(reward.model, reward.tokenizer, MAX_LENGTH),
+        scorer=TokenScorer(reward.model),
         batch_size=BATCH,
         samples=samples,
         beta=BETA,
