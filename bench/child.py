@@ -38,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--side")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--scale", type=float, default=1.0)
     given = parser.parse_args(arguments)
     use_offline()
-    world = World(directory=given.directory, size=given.size)
+    world = World(directory=given.directory, size=given.size, scale=given.scale)
     case = next(case for case in ALL if case.name == given.case)
     measured = time_sides(case, world, given.repeats, given.seconds) if given.measure == "time" else None
     print(json.dumps(measured or measure_side(case, world, given.side)))
@@ -50,12 +51,15 @@ def time_sides(case: Case, world: World, repeats: int, seconds: float) -> dict[s
     """Seconds of every measured step of every side, round by round, and the matmul peak."""
     peak = flops.matmul_peak(world.device, world.dtype)
     sides = {name: partial(run, world) for name, run in case.sides.items()}
-    steps = take_turns(sides, discard=DISCARD, repeats=repeats, at_least=min(5, repeats), seconds=seconds)
+    discard, repeats = case.rounds or (DISCARD, repeats)
+    at_least = repeats if case.rounds else min(5, repeats)
+    steps = take_turns(sides, discard=discard, repeats=repeats, at_least=at_least, seconds=seconds)
     return {
         "matmul_peak": peak,
         "seconds": {name: [step.seconds for step in side] for name, side in steps.items()},
         "cpu_seconds": {name: [step.cpu_seconds for step in side] for name, side in steps.items()},
         "tokens_per_second": {name: _token_rate(side) for name, side in steps.items()},
+        "numbers": {name: [dict(step.numbers) for step in side] for name, side in steps.items()},
     }
 
 

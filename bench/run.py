@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Parses the command line, measures and writes."""
     given = _parser().parse_args(arguments)
     use_offline()
-    cases = [case for case in ALL if given.cases is None or any(case.name.startswith(name) for name in given.cases)]
+    cases = [case for case in ALL if wanted(case, given.cases)]
     if not cases:
         sys.exit(f"error: no case starts with {given.cases}; there are {', '.join(case.name for case in ALL)}")
     report = measure(cases, given)
@@ -46,16 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         PAGE.write_text(table.replace_table(PAGE.read_text(), text))
 
 
+def wanted(case: Case, names: Sequence[str] | None) -> bool:
+    """Whether a case runs: by the start of its name; without names, all but those that take minutes per round."""
+    return case.rounds is None if names is None else any(case.name.startswith(name) for name in names)
+
+
 def _parser() -> argparse.ArgumentParser:
     def names(text: str) -> list[str]:
         return [name.strip() for name in text.split(",") if name.strip()]
 
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="about two minutes: the small model, few repeats")
-    parser.add_argument("--cases", type=names, help="only those whose names start so, comma-separated")
+    parser.add_argument("--cases", type=names, help="by the start of their names; all but pipeline by default")
     parser.add_argument("--sizes", type=names, help=f"of {', '.join(SIZES)}; all by default")
     parser.add_argument("--repeats", type=int, help="paired rounds per case at most (20; 7 with --quick)")
     parser.add_argument("--seconds", type=float, help="per case, after which 5 rounds are enough (45; 6 with --quick)")
+    parser.add_argument("--scale", type=float, default=0.5, help="of the pipeline's data and updates (0.5)")
     parser.add_argument("--no-memory", action="store_true", help="leave out memory and operations")
     parser.add_argument("--out", type=Path, help="a .json file for everything, or a .md file for the table")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/benchmarks.md")
@@ -64,15 +70,16 @@ def _parser() -> argparse.ArgumentParser:
 
 def measure(cases: Sequence[Case], given: argparse.Namespace) -> Json:
     """Runs everything and returns the report. Prints a line per result as it comes."""
-    wanted = given.sizes or (["1m"] if given.quick else list(SIZES))
-    unknown = [name for name in wanted if name not in SIZES]
+    asked = given.sizes or (["1m"] if given.quick else list(SIZES))
+    unknown = [name for name in asked if name not in SIZES]
     if unknown:
         sys.exit(f"error: no size {unknown[0]}; there are {', '.join(SIZES)}")
-    lacking = [name for name in wanted if SIZES[name].needs_cuda and not torch.cuda.is_available()]
-    sizes = [name for name in wanted if name not in lacking]
+    lacking = [name for name in asked if SIZES[name].needs_cuda and not torch.cuda.is_available()]
+    sizes = [name for name in asked if name not in lacking]
     options = {
         "repeats": given.repeats or (7 if given.quick else 20),
         "seconds": given.seconds or (6.0 if given.quick else 45.0),
+        "scale": given.scale,
     }
     results: list[Json] = []
     peaks: dict[str, float] = {}
@@ -81,8 +88,9 @@ def measure(cases: Sequence[Case], given: argparse.Namespace) -> Json:
         for size in sizes:
             for case in cases:
                 timing = _child("time", directory, size, case, **options)
+                no_memory = given.no_memory or case.rounds is not None
                 peaks[size] = max(peaks.get(size, 0.0), timing["matmul_peak"])
-                sides = {name: _side(directory, size, case, name, given.no_memory) for name in case.sides}
+                sides = {name: _side(directory, size, case, name, no_memory) for name in case.sides}
                 found = list(_results(case, size, timing, sides))
                 print(table.progress_lines(found), file=sys.stderr, flush=True)
                 results += found
@@ -133,6 +141,7 @@ def _results(case: Case, size: str, timing: Json, sides: Mapping[str, Json]) -> 
             "cpu_ratio": asdict(paired_ratio(timing["cpu_seconds"][TRL], timing["cpu_seconds"][side])),
             "target": case.targets.get(side),
             "rounds": {name: seconds[which] for name, which in both.items()},
+            "numbers": {name: timing["numbers"][which] for name, which in both.items()},
             "tokens_per_second": {name: timing["tokens_per_second"][which] for name, which in both.items()},
             "peak_mib": {name: sides[which]["peak_mib"] for name, which in both.items()},
             "flops": operations,

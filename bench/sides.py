@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 Pause = Callable[..., None]
-"""What a side calls after each step, with numbers worth keeping (``tokens=...``)."""
+"""What a side calls after each step, with numbers worth keeping (``tokens=...``).
+
+``seconds=...`` stands for the time by the clock where a step holds more than what is compared.
+"""
 
 Run = Callable[[Pause], None]
 """One side: builds what it needs, then works step by step without end and calls its argument after each."""
@@ -44,7 +47,8 @@ class Side:
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         if self._error is not None:
             raise self._error
-        return Step(seconds=seconds, cpu_seconds=cpu_seconds, numbers=self._numbers)
+        numbers = dict(self._numbers)
+        return Step(seconds=numbers.pop("seconds", seconds), cpu_seconds=cpu_seconds, numbers=numbers)
 
     def close(self) -> None:
         """Ends the side where it stands and waits for it."""

@@ -19,7 +19,9 @@ LR = 1e-6
 FOREVER = 1_000_000
 
 
-def shared(world: World, batch: int, micro: int, *, updates: int = FOREVER, lr: float = LR) -> dict[str, Any]:
+def shared(
+    world: World, batch: int, micro: int, *, updates: int = FOREVER, lr: float = LR, schedule: str = "constant"
+) -> dict[str, Any]:
     """Keyword arguments for SFTConfig, RewardConfig and RLOOConfig.
 
     On a CPU a batch is accumulated over micro-batches of ``micro`` rows: smaller ones fit the processor's cache, and of
@@ -41,7 +43,7 @@ def shared(world: World, batch: int, micro: int, *, updates: int = FOREVER, lr: 
         "learning_rate": lr,
         "weight_decay": 0.0,
         "max_grad_norm": 1.0,
-        "lr_scheduler_type": "constant",
+        "lr_scheduler_type": schedule,
         "logging_strategy": "no",
         "save_strategy": "no",
         "eval_strategy": "no",

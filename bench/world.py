@@ -43,6 +43,7 @@ class World:
 
     directory: Path
     size: str
+    scale: float = 1.0  # of the whole pipeline's data and updates
 
     @property
     def checkpoint(self) -> Path:

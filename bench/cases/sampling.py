@@ -11,8 +11,8 @@ from functools import partial
 from itertools import count
 
 import torch
-from transformers import GenerationConfig
 
+from bench import plain
 from bench.case import TRL, Case, Sided
 from bench.data import MAX_NEW_TOKENS, SEED
 from bench.sides import Pause
@@ -46,32 +46,11 @@ def candor(world: World, pause: Pause, *, rows: int, samples: int) -> None:
 
 
 def trl(world: World, pause: Pause, *, rows: int, samples: int) -> None:
-    model, pad_id, end = world.policy().model.eval(), world.pad_id, eos_id(world.tokenizer)
-    config = GenerationConfig(  # as TRL's RLOOTrainer sets it
-        max_new_tokens=MAX_NEW_TOKENS,
-        do_sample=True,
-        temperature=1.0,
-        top_k=0,
-        top_p=1.0,
-        pad_token_id=pad_id,
-        eos_token_id=end,
-        disable_compile=True,
-    )
+    model, end = world.policy().model.eval(), eos_id(world.tokenizer)
     torch.manual_seed(SEED)
     for prompts in _prompts(world, rows, samples):
-        longest = max(map(len, prompts))
-        ids = torch.tensor([[pad_id] * (longest - len(prompt)) + prompt for prompt in prompts])
-        mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-        with torch.no_grad():
-            written = model.generate(
-                input_ids=ids.to(world.device), attention_mask=mask.to(world.device), generation_config=config
-            )
-        replies = [_until_end(reply, end) for reply in written[:, longest:].tolist()]
+        replies = plain.generate(model, prompts, pad_id=world.pad_id, end=end, max_new_tokens=MAX_NEW_TOKENS)
         pause(tokens=sum(map(len, replies)))
-
-
-def _until_end(reply: list[int], end: int) -> list[int]:
-    return reply[: reply.index(end) + 1] if end in reply else reply
 
 
 def _case(rows: int, samples: int, target: float) -> Case:
