@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from candor.errors import InputError
 from candor.generation import InProcessSampler
@@ -27,6 +24,8 @@ from candor.models.scorer import RewardScorer
 from candor.ops.logprobs import sequence_logprobs
 from candor.pipeline import run as pipeline
 from candor.pipeline.progress import Reporter, Silent, working
+from candor.pipeline.tensorboard import TensorBoard
+from candor.pipeline.tracking import Tracker
 from candor.recipe import Recipe
 from candor.recipe_io import apply_overrides, load_recipe
 from candor.records import (
@@ -42,7 +41,7 @@ from candor.records import (
     ReplyKind,
     Stance,
 )
-from candor.runs import read_findings, read_json, read_manifest, stage_dirs
+from candor.results import Run, list_runs
 
 __all__ = [
     "Claim",
@@ -63,11 +62,14 @@ __all__ = [
     "RewardScorer",
     "Run",
     "Stance",
+    "TensorBoard",
+    "Tracker",
     "ValueModel",
     "apply_overrides",
     "decode_reply",
     "encode_prompt",
     "encode_reply",
+    "list_runs",
     "load_policy",
     "load_recipe",
     "load_reward",
@@ -82,40 +84,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run directory, read back."""
-
-    path: Path
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """The stage table: ``{"name", "seed", "seconds", "stages": [{"name", "type", ..., "findings"}]}``."""
-        return dict(read_json(self.path / "summary.json"))
-
-    @cached_property
-    def findings(self) -> list[Finding]:
-        """Every measured number of the run."""
-        return read_findings(self.path)
-
-    @cached_property
-    def stages(self) -> dict[str, Path]:
-        """The directories of the finished stages by name, in order."""
-        manifests = ((directory, read_manifest(directory)) for directory in stage_dirs(self.path))
-        return {manifest.name: directory for directory, manifest in manifests if manifest is not None}
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
-
-    def checkpoint(self, stage: str) -> Path:
-        """The Hugging Face checkpoint that a stage left. Raises InputError where it left none."""
-        directory = self.stages.get(stage)
-        if directory is None or not (directory / "checkpoint").is_dir():
-            raise InputError(f"no finished stage {stage!r} with a checkpoint", where=str(self.path))
-        return directory / "checkpoint"
-
-
 def run(
     recipe: Recipe | str | Path | None = None,
     *,
@@ -123,15 +91,17 @@ def run(
     seed: int | None = None,
     overrides: Iterable[str] = (),
     tell: Reporter | None = None,
+    tracker: Tracker | None = None,
 ) -> Run:
     """Runs a recipe (an object, a file, a packaged name, or None for the default) and returns the finished run.
 
     ``out`` defaults to ``runs/<name>-seed<seed>`` under the current directory. ``overrides`` are texts such as
-    ``"ppo.kl_coef=0.2"``. Called again with the same arguments it resumes, or returns at once.
+    ``"ppo.kl_coef=0.2"``. ``tracker`` (such as ``candor.TensorBoard("tb")``) watches the run. Called again with the
+    same arguments it resumes, or returns at once.
     Raises InputError for anything that the caller can set right.
     """
     wanted = prepare(recipe, seed=seed, overrides=overrides)
-    return Run(pipeline.run(wanted, Path(out) if out else default_directory(wanted), tell=tell))
+    return Run(pipeline.run(wanted, Path(out) if out else default_directory(wanted), tell=tell, tracker=tracker))
 
 
 def prepare(

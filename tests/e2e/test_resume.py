@@ -54,7 +54,7 @@ def test_killed_three_times_it_ends_in_the_same_policy(finished: Path, world, tm
         assert rows(killed / "metrics.jsonl") == rows(whole / "metrics.jsonl"), "a row was lost, repeated or changed"
         assert not (killed / "state").exists()
     assert rows(out / "stages/04-ppo/truth.jsonl") == rows(finished / "stages/04-ppo/truth.jsonl")
-    assert [f.estimate for f in api.Run(out).findings] == [f.estimate for f in api.Run(finished).findings]
+    assert [f.estimate for f in api.Run(out).finding_records] == [f.estimate for f in api.Run(finished).finding_records]
     assert "ppo: resumed after update" in (out / "run.log").read_text()
 
     # Control: with the optimiser's moments lost, as some frameworks lose them, the policy is another one.

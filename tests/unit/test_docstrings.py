@@ -14,8 +14,29 @@ import pytest
 import candor
 
 SOURCES = Path(__file__).parents[2] / "src/candor"
-PACKAGES = ("ops", "training", "models", "generation", "preferences", "annotators", "audits")
-MODULES = ("api", "protocols", "records", "recipe", "recipe_io", "datafiles", "errors")
+PACKAGES = (
+    "ops",
+    "training",
+    "models",
+    "generation",
+    "preferences",
+    "annotators",
+    "audits",
+    "results",
+    "chat",
+    "export",
+)
+MODULES = (
+    "api",
+    "protocols",
+    "records",
+    "recipe",
+    "recipe_io",
+    "datafiles",
+    "errors",
+    "pipeline/tracking",
+    "pipeline/tensorboard",
+)
 FILES = sorted(
     [path for package in PACKAGES for path in (SOURCES / package).glob("*.py")]
     + [path for module in MODULES if (path := SOURCES / f"{module}.py").is_file()]

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-LIGHT = ["records", "protocols", "errors", "recipe", "runs", "preferences", "report", "cli"]
+LIGHT = ["records", "protocols", "errors", "recipe", "runs", "preferences", "report", "results", "export", "cli"]
 HEAVY = ("torch", "transformers")
 
 REPORT = """

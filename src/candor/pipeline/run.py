@@ -20,7 +20,8 @@ from candor.pipeline.ppo import run_ppo
 from candor.pipeline.progress import Logged, Reporter, Silent, working
 from candor.pipeline.reward import run_reward
 from candor.pipeline.sft import run_sft
-from candor.pipeline.summary import write_summary
+from candor.pipeline.summary import stage_findings, write_summary
+from candor.pipeline.tracking import Tracked, Tracker, watched
 from candor.recipe import CompareStage, PPOStage, Recipe, RewardStage, SFTStage
 from candor.recipe_io import resolve, to_toml
 from candor.report import write_report
@@ -28,16 +29,18 @@ from candor.runs import RunStore, Status, Work, locked, write_json, write_text
 from candor.storage import disk_failures
 
 
-def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
+def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None, tracker: Tracker | None = None) -> Path:
     """Runs ``recipe`` in the directory ``out``, which may hold an earlier, interrupted or finished run; returns it.
 
     Stages that are finished there, or in another run beside it, are not computed again; an interrupted one goes on
-    where it was. Raises InputError, before anything is computed, for a recipe or a file that cannot be used; stages
-    that were finished stay as they are whatever happens: a full or read-only disk, another process in the directory.
+    where it was. ``tracker`` is told every update and every finding, and changes nothing. Raises InputError, before
+    anything is computed, for a recipe or a file that cannot be used; stages that were finished stay as they are
+    whatever happens: a full or read-only disk, another process in the directory.
     """
     resolved = resolve(recipe)
     sources.forget_files()
-    logged = Logged(tell or Silent(), out / "run.log")
+    tracked = Tracked(tell or Silent(), tracker)
+    logged = Logged(tracked, out / "run.log")
     with disk_failures(out), _heard(logged):
         _check_directory(out)
         check_sources(resolved, logged.note)
@@ -46,14 +49,21 @@ def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None) -> Path:
             if isinstance(stage, RewardStage) and stage.model is not None:
                 check_reward_start(stage.model)
         plan = make_plan(resolved)
-        with locked(out):
+        with locked(out), watched(tracker, out.resolve().name):
             logged.begin()
             logged.note(f"{resolved.name}, seed {resolved.seed}, in {out}")
-            _run(recipe, resolved, plan, RunStore(out), logged)
+            _run(recipe, resolved, plan, RunStore(out), logged, tracked)
     return out
 
 
-def _run(recipe: Recipe, resolved: Recipe, plan: tuple[Planned, ...], store: RunStore, tell: Reporter) -> None:
+def _run(
+    recipe: Recipe,
+    resolved: Recipe,
+    plan: tuple[Planned, ...],
+    store: RunStore,
+    tell: Reporter,
+    tracked: Tracked,
+) -> None:
     out = store.run_dir
     context = Context(recipe=resolved, plan=plan, store=store, tell=tell, reader=_reader())
     write_text(out / "recipe.toml", to_toml(recipe))
@@ -62,9 +72,12 @@ def _run(recipe: Recipe, resolved: Recipe, plan: tuple[Planned, ...], store: Run
         tell.note(f"{name}: not in this recipe any more, set aside")
     finished: list[tuple[Planned, Path]] = []
     for planned in plan:
+        directory = context.directory(planned)
+        tracked.turn_to(planned.name, directory)
         _make(planned, context)
-        finished.append((planned, context.directory(planned)))
+        finished.append((planned, directory))
         write_summary(out, resolved, finished)
+        tracked.end(planned.index, stage_findings(planned, directory, resolved.seed))
     with working(tell, "report"):
         write_report(out)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -40,13 +41,31 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """A chart as a specification, to be drawn where it is shown. ``name`` is unique in the page."""
+
+    spec: charts.Spec
+    alt: str
+    name: str
+    css_class: str = ""
+
+
+@dataclass(frozen=True)
 class Figure:
+    """One chart (``drawings`` hold it once per width of the screen) with what stands around it."""
+
     name: str
     title: str
-    picture: Markup
+    drawings: tuple[Drawing, ...]
     keys: tuple[Key, ...] = ()
     note: str = ""
     table: Table | None = None
+
+    @cached_property
+    def picture(self) -> Markup:
+        """The drawings as SVG; drawing takes most of a report's time."""
+        drawn = [render(d.spec, alt=d.alt, name=d.name, css_class=d.css_class) for d in self.drawings]
+        return Markup("").join(drawn)
 
 
 SAMPLED_GREEDY = (Key("sampled", "muted"), Key("greedy", "muted", hollow=True))
@@ -60,18 +79,14 @@ def hero(run: Run) -> Figure | None:
         return None
     alt = _alt(run, "Agreement with false beliefs by stage", ("false_belief_agreement",), ("sampled",))
     names = [s.title for s in stages]
-    wide, narrow = (
-        render(
-            charts.dots(names, [line], unit="share", domain=(0, 1.08), size=size, big=True),
-            alt=alt,
-            name=f"hero-{css}",
-            css_class=css,
+    drawings = tuple(
+        Drawing(
+            charts.dots(names, [line], unit="share", domain=(0, 1.08), size=size, big=True), alt, f"hero-{css}", css
         )
         for css, size in (("wide", (500, 340)), ("narrow", (340, 270)))
     )
-    return Figure(
-        "hero", "Agrees with false beliefs", wide + narrow, note="Share of sampled replies, with 95% intervals."
-    )
+    note = "Share of sampled replies, with 95% intervals."
+    return Figure("hero", "Agrees with false beliefs", drawings, note=note)
 
 
 def by_stage(run: Run) -> list[Figure]:
@@ -103,9 +118,10 @@ def by_stage(run: Run) -> list[Figure]:
         metrics = tuple(m for m, s in series.items() if s is not None)
         spec = charts.dots([s.title for s in run.policies], lines, unit=unit, domain=domain, size=CARD)
         keys = tuple(Key(labels.get(m, measure(m).label.lower()), c.name, shape) for m, c, shape in parts if series[m])
-        picture = render(spec, alt=_alt(run, title, metrics, SUBJECTS), name=f"stage-{name}")
+        drawing = Drawing(spec, _alt(run, title, metrics, SUBJECTS), f"stage-{name}")
         table = _stage_table(run, title, metrics)
-        figures.append(Figure(f"stage-{name}", title, picture, keys if len(keys) > 1 else SAMPLED_GREEDY, table=table))
+        shown = keys if len(keys) > 1 else SAMPLED_GREEDY
+        figures.append(Figure(f"stage-{name}", title, (drawing,), shown, table=table))
     return figures
 
 
@@ -189,14 +205,8 @@ def along_ppo(stage: StageFiles) -> list[Figure]:
         spec = charts.curves(lines, unit=unit, domain=domain, size=SMALL, zero=name == "kl")
         alt = f"Chart: {title} along {stage.title}. " + " ".join(_trend(label, c, unit) for label, _, c in made)
         keys = tuple(Key(label, colour.name, "dash" if i else "line") for i, (label, colour, _) in enumerate(made))
-        figures.append(
-            Figure(
-                f"{stage.name}-{name}",
-                title,
-                render(spec, alt=alt, name=f"{_slug(stage.name)}-{name}"),
-                keys if len(keys) > 1 else (),
-            )
-        )
+        drawing = Drawing(spec, alt, f"{_slug(stage.name)}-{name}")
+        figures.append(Figure(f"{stage.name}-{name}", title, (drawing,), keys if len(keys) > 1 else ()))
     return figures
 
 
@@ -211,7 +221,7 @@ def loss_curve(stage: StageFiles, title: str) -> Figure | None:
         return None
     spec = charts.curves([curve], unit="number", size=SMALL)
     alt = f"Chart: {title}. {_trend('loss', curve, 'number')}"
-    return Figure(f"{stage.name}-loss", title, render(spec, alt=alt, name=f"{_slug(stage.name)}-loss"))
+    return Figure(f"{stage.name}-loss", title, (Drawing(spec, alt, f"{_slug(stage.name)}-loss"),))
 
 
 def _curve(rows: Rows, key: str, label: str, unit: Unit, colour: Colour) -> charts.Curve | None:
@@ -306,9 +316,9 @@ def kinds(run: Run) -> list[Figure]:
         spec = charts.stacked([s.title for s in stages], bars, size=(340, 40 + 36 * len(stages)))
         present = _present(counted)
         table = Table(slot.title, ("", *(k.label for k in present), "n"), tuple(rows))
-        picture = render(spec, alt=f"Chart: {slot.title}, kinds of reply. " + " ".join(said), name=f"kinds-{slot.name}")
+        drawing = Drawing(spec, f"Chart: {slot.title}, kinds of reply. " + " ".join(said), f"kinds-{slot.name}")
         keys = tuple(Key(k.label, k.colour.name, "square") for k in present)
-        figures.append(Figure(f"kinds-{slot.name}", slot.title, picture, keys, table=table))
+        figures.append(Figure(f"kinds-{slot.name}", slot.title, (drawing,), keys, table=table))
     return figures
 
 
@@ -343,11 +353,9 @@ def by_strength(run: Run) -> list[Figure]:
         if not lines:
             continue
         spec = charts.dots(STRENGTHS, lines, unit="share", domain=(0, 1.04), size=CARD)
-        picture = render(
-            spec, alt=f"Chart: agreement by certainty; {title}. " + " ".join(said), name=f"strength-{metric}"
-        )
+        drawing = Drawing(spec, f"Chart: agreement by certainty; {title}. " + " ".join(said), f"strength-{metric}")
         table = Table(title, ("", *STRENGTHS), tuple(rows))
-        figures.append(Figure(f"strength-{metric}", title, picture, tuple(keys), table=table))
+        figures.append(Figure(f"strength-{metric}", title, (drawing,), tuple(keys), table=table))
     slopes = _slopes(run) if figures else None
     return [*figures, slopes] if slopes else figures
 
@@ -367,8 +375,8 @@ def _slopes(run: Run) -> Figure | None:
     metrics = tuple(m for m, *_, s in series if s is not None)
     spec = charts.dots([s.title for s in run.policies], lines, unit="number", domain=None, size=CARD, zero=True)
     keys = tuple(Key(label, c.name, shape) for _, c, shape, label, s in series if s is not None)
-    picture = render(spec, alt=_alt(run, title, metrics, SUBJECTS), name="strength-slopes")
-    return Figure("strength-slopes", title, picture, keys, table=_stage_table(run, title, metrics))
+    drawing = Drawing(spec, _alt(run, title, metrics, SUBJECTS), "strength-slopes")
+    return Figure("strength-slopes", title, (drawing,), keys, table=_stage_table(run, title, metrics))
 
 
 def _slug(name: str) -> str:
