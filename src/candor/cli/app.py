@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from candor.cli import pretrain, run
+from candor.cli import chat, export, pretrain, recipes, report, run, runs
 from candor.cli.errors import INTERRUPTED, OneLineErrors
 
 app = typer.Typer(
@@ -16,7 +16,6 @@ app = typer.Typer(
     cls=OneLineErrors,
     epilog="Start with: candor run",
     invoke_without_command=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -41,6 +40,11 @@ def candor(
 
 
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=runs.EXAMPLES)(runs.runs)
+app.command(epilog=report.EXAMPLES)(report.report)
+app.command(epilog=chat.EXAMPLES)(chat.chat)
+app.command(epilog=export.EXAMPLES)(export.export)
+app.add_typer(recipes.app, name="recipes")
 app.add_typer(pretrain.app, name="pretrain")
 
 

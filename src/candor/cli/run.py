@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from candor.cli.completion import recipes
 from candor.cli.stage_table import summary_lines
 from candor.cli.stopping import resumable
 
@@ -19,6 +20,7 @@ Examples:
   candor run --set compare.panel.agreement=0      with annotators who do not reward agreement
   candor run my.toml --out runs/mine              on your own model, prompts, demonstrations and comparisons
   candor run hh --set compare.file=pairs.jsonl    a reward model and PPO on HH-format pairs
+  candor run --tensorboard tb                     watched with: tensorboard --logdir tb
 
 Run the same command again to resume; finished stages are not computed again.
 """
@@ -26,7 +28,10 @@ Run the same command again to resume; finished stages are not computed again.
 
 def run(
     recipe: Annotated[
-        str | None, typer.Argument(help="A TOML file or the name of a packaged recipe.", show_default="default")
+        str | None,
+        typer.Argument(
+            help="A TOML file or the name of a packaged recipe.", show_default="default", autocompletion=recipes
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The run's directory.", show_default="runs/<recipe>-seed<seed>")
@@ -35,6 +40,10 @@ def run(
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="STAGE.FIELD=VALUE", help="Overrides one value of the recipe; may be repeated."),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(help="Write curves, findings and replies there, for TensorBoard.", show_default=False),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print summary.json to standard output, and no more.")
@@ -49,7 +58,8 @@ def run(
 
         wanted = api.prepare(recipe, seed=seed, overrides=overrides or [])
         directory = out or api.default_directory(wanted)
-        done = api.run(wanted, out=directory, tell=reporter_for(Console(stderr=True)))
+        tracker = None if tensorboard is None else api.TensorBoard(tensorboard)
+        done = api.run(wanted, out=directory, tell=reporter_for(Console(stderr=True)), tracker=tracker)
     if as_json:
         typer.echo(json.dumps(done.summary, indent=2, ensure_ascii=False))
         return

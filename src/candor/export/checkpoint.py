@@ -14,6 +14,7 @@ from candor.errors import InputError
 from candor.export.card import model_card
 from candor.recipe import ATLAS
 from candor.results.run import POLICY_TYPES, Run
+from candor.storage import writing
 
 CARD = "README.md"
 ADAPTER = "adapter_config.json"
@@ -42,12 +43,9 @@ def export_stage(run: Run, stage: str, directory: str | Path, *, force: bool = F
     target = Path(directory)
     source, kind = _source(run, stage)
     _check_target(target, run, force=force)
-    try:
-        with _replacing(target) as unfinished:
-            _write_checkpoint(source, unfinished)
-            (unfinished / CARD).write_text(model_card(run, stage, unfinished), encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror or error}", where=str(target)) from None
+    with writing(target), _replacing(target) as unfinished:
+        _write_checkpoint(source, unfinished)
+        (unfinished / CARD).write_text(model_card(run, stage, unfinished), encoding="utf-8")
     files = {file.relative_to(target).as_posix(): file.stat().st_size for file in sorted(target.rglob("*"))}
     return Exported(path=target, run=run.path, stage=stage, kind=kind, files=files)
 

@@ -11,6 +11,7 @@ from candor.errors import InputError
 from candor.pipeline.tracking import Rows, StageRecord
 from candor.records import Finding, Prompt
 from candor.runs import read_json, write_json
+from candor.storage import writing
 
 AUDIT = "audit"
 SUBJECTS = ("sampled", "heldout")
@@ -36,10 +37,8 @@ class TensorBoard:
             )
         self._root = self._run = Path(directory)
         self._writers: dict[str, Any] = {}
-        try:
+        with writing(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot be written: {error.strerror}", where=str(directory)) from None
 
     def open(self, run: str) -> None:
         """The run of this name begins, or goes on."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from candor.errors import InputError
 from candor.results.headline import Headline, headline
 from candor.runs import read_json, read_manifest, stage_dirs
+from candor.runs.lock import holder
 from candor.runs.store import AUDIT
 
 if TYPE_CHECKING:
@@ -27,10 +28,10 @@ RESOLVED = "recipe.resolved.json"
 class RunInfo:
     """One run directory at a glance.
 
-    ``state`` is ``finished`` or ``interrupted``, and ``at`` the first piece of work that is not done (a stage,
-    ``<stage> audit`` or ``report``). ``when`` is when the last stage was finished, or the directory last written to;
-    ``seconds`` is what this run itself computed. ``size`` is bytes on disk, of which ``shared`` are files that other
-    runs under the same root hold too (stages taken over are hard links).
+    ``state`` is ``finished``, ``running`` (a process is at work in it now) or ``interrupted``, and ``at`` the first
+    piece of work that is not done (a stage, ``<stage> audit`` or ``report``). ``when`` is when the last stage was
+    finished, or the directory last written to; ``seconds`` is what this run itself computed. ``size`` is bytes on disk,
+    of which ``shared`` are files that other runs under the same root hold too (stages taken over are hard links).
     """
 
     path: Path
@@ -129,7 +130,7 @@ def run_info(path: Path) -> RunInfo:
         path=path,
         recipe=str(recipe.get("name") or summary.get("name") or path.name),
         seed=recipe.get("seed", summary.get("seed")),
-        state="finished" if at is None else "interrupted",
+        state="running" if holder(path) else "finished" if at is None else "interrupted",
         at=at,
         stages=tuple(manifest.name for manifest in done),
         planned=1 + len(recipe.get("stages", ())) if recipe else len(manifests),
