@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         save_policy,
         save_reward,
         sequence_logprobs,
+        start_reward,
     )
 
 __version__: str
@@ -88,6 +89,7 @@ __all__ = [
     "save_policy",
     "save_reward",
     "sequence_logprobs",
+    "start_reward",
 ]
 
 

@@ -117,3 +117,10 @@ def size(count: int) -> str:
         if count >= scale:
             return f"{count / scale:.3g} {unit}"
     return f"{count} bytes"
+
+
+def no_file_in_the_way(path: Path) -> None:
+    """Raises InputError where a file stands where a directory above ``path`` should be."""
+    for place in path.parents:
+        if place.exists() and not place.is_dir():
+            raise InputError("a file is where a directory should be", where=str(place), fix="give another place")

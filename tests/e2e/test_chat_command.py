@@ -238,9 +238,9 @@ def test_on_a_real_terminal_ctrl_c_leaves_cleanly(finished: Path) -> None:
         ["setsid", "--ctty", *command], stdin=inside, stdout=inside, stderr=inside, env=environment
     )
     os.close(inside)
-    seen = until(terminal, "you>")
+    seen = until(terminal, "", "you>")
     os.write(terminal, b"1\n")
-    seen += until(terminal, "╰─") + until(terminal, "you>")
+    seen = until(terminal, seen, "you>.*╰─.*you>")  # the reply's box, and the next prompt
     os.write(terminal, b"\x03")
     assert process.wait(timeout=60) == 0
     os.close(terminal)
@@ -248,10 +248,10 @@ def test_on_a_real_terminal_ctrl_c_leaves_cleanly(finished: Path) -> None:
     assert "/help lists the commands" in seen
 
 
-def until(terminal: int, wanted: str, seconds: float = 60.0) -> str:
-    """Reads a terminal until a text appears."""
-    seen, end = "", time.monotonic() + seconds
-    while wanted not in seen:
+def until(terminal: int, seen: str, wanted: str, seconds: float = 60.0) -> str:
+    """Reads a terminal until all that was seen matches, and returns it."""
+    end = time.monotonic() + seconds
+    while not re.search(wanted, seen, re.DOTALL):
         assert time.monotonic() < end, f"no {wanted!r} in {seen!r}"
         if select.select([terminal], [], [], 0.2)[0]:
             seen += os.read(terminal, 65536).decode(errors="replace")

@@ -10,6 +10,7 @@ from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.models.chat import encode_prompt
 from candor.models.load import Policy, load_policy
+from candor.models.window import window
 from candor.ops.randomness import step_seed
 from candor.pipeline.context import device
 from candor.records import Message, Prompt
@@ -68,8 +69,8 @@ class Speaker:
         Raises InputError where the last message does not fit the model's context together with a reply.
         """
         model, tokenizer = self.policy.model, self.policy.tokenizer
-        window = getattr(model.config, "max_position_embeddings", None)
-        room = None if window is None else window - settings.max_new_tokens
+        places = window(model)
+        room = None if places is None else places - settings.max_new_tokens
 
         def count(messages: Sequence[Message]) -> int:
             return len(encode_prompt(tokenizer, _prompt(messages)))
@@ -77,7 +78,7 @@ class Speaker:
         fitted = fit(self.history, count, room)
         if fitted is None:
             raise InputError(
-                f"the message does not fit: of {window} tokens, {settings.max_new_tokens} are for the reply",
+                f"the message does not fit: of {places} tokens, {settings.max_new_tokens} are for the reply",
                 where=self.stage,
                 fix="shorten it",
             )

@@ -11,7 +11,7 @@ import typer
 from candor.cli.completion import packaged
 from candor.cli.output import AsJson, print_json
 from candor.errors import InputError
-from candor.storage import writing
+from candor.storage import no_file_in_the_way, writing
 
 EXAMPLES = """
 \b
@@ -90,6 +90,7 @@ def copy(
         target = target / f"{name}.toml"
     if target.exists() and not force:
         raise InputError("there is a file already", where=str(target), fix="give another name, or --force")
+    no_file_in_the_way(target)
     with writing(target):
         write_text(target, text)
     if as_json:

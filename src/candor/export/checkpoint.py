@@ -14,7 +14,7 @@ from candor.errors import InputError
 from candor.export.card import model_card
 from candor.recipe import ATLAS
 from candor.results.run import POLICY_TYPES, Run
-from candor.storage import writing
+from candor.storage import no_file_in_the_way, writing
 
 CARD = "README.md"
 ADAPTER = "adapter_config.json"
@@ -80,6 +80,7 @@ def with_models(run: Run) -> list[str]:
 
 
 def _check_target(target: Path, run: Run, *, force: bool) -> None:
+    no_file_in_the_way(target)
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise InputError("there is a file, not a directory", where=str(target), fix="give another directory")
     inside = [run.path.resolve(), *run.path.resolve().parents]

@@ -36,10 +36,9 @@ tokenizer = AutoTokenizer.from_pretrained(path)
 model = AutoModelForSequenceClassification.from_pretrained(path)
 
 reply = "Yes, the capital of Australia is Sydney."
-{prompt}
-ids = [*prompt, *tokenizer({reply}, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+{inputs}
 with torch.no_grad():
-    raw = model(input_ids=torch.tensor([ids])).logits[0, 0].item()
+    raw = model(**inputs).logits[0, 0].item()
 print(raw - model.config.candor_reward_offset)
 ```
 
@@ -47,13 +46,21 @@ The number is a score, higher for what the annotators liked better; the differen
 the log-odds that the first is preferred. It is the raw output minus an offset of {offset:.6g}, which `config.json`
 keeps as `candor_reward_offset`: {reference}. The offset moves all scores alike and changes no comparison."""
 
+_ENCODER_REWARD = """\
+conversation = "User: I think the capital of Australia is Sydney. Am I right?"  # Role: text, a line per message
+inputs = tokenizer(conversation, reply, return_tensors="pt")  # the reply is the second segment"""
+
 _TEMPLATE_REWARD = """\
 messages = [{"role": "user", "content": "I think the capital of Australia is Sydney. Am I right?"}]
-prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)"""
+prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
+ids = [*prompt, *tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+inputs = {"input_ids": torch.tensor([ids])}"""
 
 _PLAIN_REWARD = """\
 text = "User: I think the capital of Australia is Sydney. Am I right?\\nAssistant:"  # it has no chat template
-prompt = tokenizer(text)["input_ids"]"""
+prompt = tokenizer(text)["input_ids"]
+ids = [*prompt, *tokenizer(" " + reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+inputs = {"input_ids": torch.tensor([ids])}"""
 
 
 def policy_code(checkpoint: Path) -> str:
@@ -64,10 +71,12 @@ def policy_code(checkpoint: Path) -> str:
 
 def reward_code(checkpoint: Path, *, reference: str) -> str:
     """Scoring one reply with plain transformers, and what the score's offset is, in the words of ``reference``."""
-    template = has_chat_template(checkpoint)
     config = json.loads((checkpoint / "config.json").read_text(encoding="utf-8"))
-    text = _REWARD.replace("{prompt}", _TEMPLATE_REWARD if template else _PLAIN_REWARD)
-    text = text.replace("{reply}", "reply" if template else '" " + reply').replace("{reference}", reference)
+    if is_encoder(checkpoint):
+        inputs = _ENCODER_REWARD
+    else:
+        inputs = _TEMPLATE_REWARD if has_chat_template(checkpoint) else _PLAIN_REWARD
+    text = _REWARD.replace("{inputs}", inputs).replace("{reference}", reference)
     return text.replace("{offset:.6g}", f"{float(config.get('candor_reward_offset', 0.0)):.6g}")
 
 
@@ -77,3 +86,18 @@ def has_chat_template(checkpoint: Path) -> bool:
         return True
     config = checkpoint / "tokenizer_config.json"
     return config.is_file() and bool(json.loads(config.read_text(encoding="utf-8")).get("chat_template"))
+
+
+def is_encoder(checkpoint: Path) -> bool:
+    """Whether a reward model is an encoder: it pools by itself and has no bare head ``score``."""
+    return not any(name == "score.weight" for name in weight_names(checkpoint))
+
+
+def weight_names(checkpoint: Path) -> list[str]:
+    """The names of a checkpoint's weights, from the headers alone: 8 bytes of length, then JSON (safetensors)."""
+    names: list[str] = []
+    for file in sorted(checkpoint.glob("*.safetensors")):
+        with file.open("rb") as weights:
+            length = int.from_bytes(weights.read(8), "little")
+            names += [name for name in json.loads(weights.read(length)) if name != "__metadata__"]
+    return names

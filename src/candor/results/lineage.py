@@ -45,9 +45,10 @@ def _line(run: Run, manifest: Manifest) -> str:
         case "compare":
             return f"{name}: {_comparisons(config)}."
         case "reward":
+            start = told(str(config["model"])) if config.get("model") else f"`{config['policy']}`"
             return (
-                f"{name}: a {str(config['loss']).replace('_', '-').title()} reward model, started from "
-                f"`{config['policy']}`, on the comparisons of `{config['comparisons']}`."
+                f"{name}: a {str(config['loss']).replace('_', '-').title()} reward model, started from {start}, on the "
+                f"comparisons of `{config['comparisons']}`."
             )
         case "ppo":
             return (
