@@ -1,10 +1,11 @@
 # make run    the whole pipeline on the embedded default, offline after installation; prints where the report is
 # make test   lint, types, import contracts and all tests
+# make bench  Candor against TRL, about twenty minutes; more: make bench ARGS='--quick' (docs/benchmarks.md)
 # make docs   the documentation as a site, in build/docs
 # Needs only python3.11 or newer with pip and venv. Another interpreter: make run PYTHON=/path/to/python3.12
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: run test lint docs clean
+.PHONY: run test lint docs bench clean
 
 PYTHON ?=
 VENV ?= .venv
@@ -30,6 +31,9 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/python -m sphinx -q -E -W --keep-going -b html docs build/docs
 	@echo "docs: build/docs/index.html"
 
+bench: $(VENV)/.installed-bench
+	$(BIN)/python -m bench.run $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
@@ -49,4 +53,9 @@ $(VENV)/.installed-test: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-docs: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "Installing Candor and Sphinx into $(VENV) (a few minutes the first time) ..."
 	@$(PIP_INSTALL) -c constraints.txt -e '.[docs]'
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing Candor and TRL into $(VENV) (a few minutes the first time) ..."
+	@$(PIP_INSTALL) -c constraints.txt -e '.[bench]'
 	@touch $(VENV)/.installed $@

@@ -84,6 +84,10 @@ class World:
         return data.train_questions()
 
     @cached_property
+    def question_tokens(self) -> list[list[int]]:
+        return [self.encode(question) for question in self.questions]
+
+    @cached_property
     def demonstrations(self) -> list[Demonstration]:
         return demonstrations(data.SEED)
 

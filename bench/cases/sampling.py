@@ -25,8 +25,8 @@ from candor.ops.randomness import batch_indices
 def _prompts(world: World, rows: int, samples: int) -> Iterator[list[list[int]]]:
     """Each round's prompts as token ids: ``rows // samples`` distinct ones, each ``samples`` times in a row."""
     for number in count():
-        drawn = batch_indices(len(world.questions), rows // samples, number, SEED, "bench", "sampling")
-        yield [ids for i in drawn for ids in [world.encode(world.questions[i])] * samples]
+        drawn = batch_indices(len(world.question_tokens), rows // samples, number, SEED, "bench", "sampling")
+        yield [ids for i in drawn for ids in [world.question_tokens[i]] * samples]
 
 
 def candor(world: World, pause: Pause, *, rows: int, samples: int) -> None:
