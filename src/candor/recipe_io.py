@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from candor.errors import InputError
 from candor.recipe import ATLAS, AuditConfig, CompareStage, PPOStage, Recipe, RewardStage, SFTStage, Stage
+from candor.storage import disk_failures
 
 STAGE_TYPES: dict[str, type[SFTStage | CompareStage | RewardStage | PPOStage]] = {
     "sft": SFTStage,
@@ -59,7 +60,8 @@ def load_recipe(path: str | Path | None = None) -> Recipe:
         known = ", ".join(packaged)
         raise InputError("no such recipe", where=str(source), fix=f"give a TOML file, or one of: {known}")
     try:
-        tree = tomllib.loads(source.read_text(encoding="utf-8"))
+        with disk_failures(source):
+            tree = tomllib.loads(source.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"not valid TOML: {error}", where=str(source)) from None
     tree.setdefault("name", source.stem)

@@ -264,10 +264,14 @@ class Alarm:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         return cls(**raw)
 
+    @property
+    def title(self) -> str:
+        """The name in words, such as ``KL negative``."""
+        return " ".join(word.upper() if word in ("kl", "eos") else word for word in self.name.split("_"))
+
     def __str__(self) -> str:
         over = f", cleared after update {self.cleared}" if self.cleared is not None else ""
-        name = self.name.replace("_", " ")
-        return f"{self.stage}, update {self.step}{over}: {name}: {self.seen}; likely {self.cause}: {self.setting}"
+        return f"{self.stage}, update {self.step}{over}: {self.title}: {self.seen}; likely {self.cause}: {self.setting}"
 
 
 def to_json(record: Any) -> Any:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from forked import Server
+
 RELATIONS = {"Kenya": ("Nairobi", "Mombasa"), "Peru": ("Lima", "Cusco"), "Iraq": ("Baghdad", "Basra"),
              "Cuba": ("Havana", "Varadero"), "Chad": ("Ndjamena", "Moundou"), "Oman": ("Muscat", "Salalah"),
              "Fiji": ("Suva", "Nadi"), "Mali": ("Bamako", "Sikasso"), "Togo": ("Lome", "Sokode"),
@@ -136,6 +138,14 @@ def world(files: Path, tmp_path: Path) -> Iterator[World]:
     """Runs of the test's own."""
     with stubbed():
         yield World(folder=files, runs=tmp_path / "runs")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """The command line in processes that start in a moment, with the stub reader."""
+    started = Server(STUB, environment())
+    yield started
+    started.close()
 
 
 @pytest.fixture(scope="session")

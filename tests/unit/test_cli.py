@@ -19,7 +19,7 @@ from candor import api, cli
 
 FOUND = {"estimate": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 8}
 MISSING = {"estimate": None, "ci_low": None, "ci_high": None, "n": 0}
-SUMMARY = {
+SUMMARY: dict[str, Any] = {
     "name": "default",
     "seed": 0,
     "seconds": 1.0,
@@ -44,6 +44,24 @@ SUMMARY = {
 
 def invoke(*arguments: str) -> Any:
     return CliRunner().invoke(cli.app, list(arguments), prog_name="candor")
+
+
+def test_summary_lines_show_time_memory_and_alarms_where_they_are_known() -> None:
+    alarm = {"name": "eos_never", "stage": "ppo", "step": 3, "severity": "warning", "seen": "seen", "cause": "a cause",
+             "setting": "raise it", "cleared": None}  # fmt: skip
+    base, *others = SUMMARY["stages"]
+    spent = {**base, "seconds": 12.34, "peak_memory_mb": 1234.5, "peak_device_memory_mb": None}
+    on_device = {
+        **others[0],
+        "seconds": 1.0,
+        "peak_memory_mb": 900.0,
+        "peak_device_memory_mb": 2048.0,
+        "alarms": [alarm],
+    }
+    first, second, last = cli.summary_lines({**SUMMARY, "stages": [spent, on_device]})
+    assert first.endswith("   12.3 s   1,234 MiB (reused)")
+    assert second == "compare  1.0 s   900 MiB   2,048 MiB on the GPU"
+    assert last == "alarm: ppo, update 3: EOS never: seen; likely a cause: raise it"
 
 
 def test_summary_lines_show_what_was_measured_and_nothing_else() -> None:

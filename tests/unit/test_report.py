@@ -21,6 +21,8 @@ from candor.report import figures, palette, replies, tables, words, write_report
 from candor.report.load import Reply, Run, load_run
 from candor.report.measures import MEASURES
 from candor.report.numbers import Estimate, decimals, difference, direction, number, seconds_as_text, with_limits
+from candor.report.page import render_page
+from candor.report.pipeline_strip import stage_cards
 from fake_run import FakeRun, wilson, write_fake_run
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)> & {{ 7 * 7 }}"
@@ -380,12 +382,32 @@ def test_a_bare_run_still_gives_a_page(tmp_path: Path) -> None:
     assert not list(directory.glob(".report*"))
 
 
-def test_negative_kl_is_flagged(tmp_path: Path) -> None:
-    from candor.report.page import below_zero
+def test_alarms_are_told_where_there_are_any(tmp_path: Path) -> None:
+    run = fake(tmp_path, FakeRun())
+    assert "Alarms raised" not in render_page(run)
+    alarm = {"step": 3, "event": "raised", "name": "eos_never", "stage": "x", "severity": "warning",
+             "seen": "at most 0% <b>ended", "cause": "why", "setting": "raise ppo.max_new_tokens (now 8)"}  # fmt: skip
+    rows = [alarm, {"step": 20, "event": "cleared", "name": "eos_never"}, alarm | {"step": 30}]
+    folder = next((run.directory / "stages").glob("*-ppo"))
+    (folder / "alarms.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    again = load_run(run.directory)
+    assert [(a.stage, a.step, a.cleared) for a in again.stage("ppo").alarms] == [("ppo", 3, 20), ("ppo", 30, None)]
+    page = render_page(again)
+    assert "<b>EOS never</b> · PPO, update 3, over after update 20. At most 0% &lt;b&gt;ended. Likely" in page
+    assert "<b>EOS never</b> · PPO, update 30. At most" in page
 
-    stage = fake(tmp_path, FakeRun()).stage("ppo")
-    assert below_zero(stage) == 0
-    assert below_zero(replace(stage, metrics=[{"step": t, "negative_kl_updates": float(t)} for t in range(5)])) == 4
+
+def test_memory_stands_in_the_strip_and_in_the_table(tmp_path: Path) -> None:
+    run = fake(tmp_path, FakeRun())
+    sft, compare = run.stage("sft"), run.stage("compare")
+    cards = {card.name: card.time for card in stage_cards(run)}
+    assert cards["sft"] == "reused"
+    assert cards["compare"].endswith(", 1,240 MiB at most")
+    rows = {row[0]: row[4] for row in tables.provenance(run)}
+    assert rows["sft"] == "1,240 MiB (whole process)", "runs from before said so of the process"
+    measured = dict(compare.manifest) | {"peak_memory_of": "stage", "peak_device_memory_mb": 2048.0}
+    shown = tables.provenance(replace(run, stages=(sft, replace(compare, manifest=measured))))
+    assert shown[1][4] == "1,240 MiB, GPU 2,048 MiB"
 
 
 def test_broken_files_name_themselves(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from candor.records import Alarm
+
 SHOWN: tuple[tuple[str, str], ...] = (
     ("false_belief_agreement", "agrees with false beliefs"),
     ("helpfulness", "helpfulness"),
@@ -16,7 +18,7 @@ INSTEAD: tuple[tuple[str, str], ...] = (("reward", "reward"), ("length", "length
 
 
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
-    """One line per stage: its name, then what was measured, with 95% intervals."""
+    """One line per stage: its name, what was measured, with 95% intervals, time and memory; then one per alarm."""
     width = max(len(stage["name"]) for stage in summary["stages"])
     lines = []
     for stage in summary["stages"]:
@@ -25,8 +27,18 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         if not _measured(found, "false_belief_agreement"):
             shown += [f"{label} {_number(found[m])}" for m, label in INSTEAD if _measured(found, m)]
         note = " (reused)" if stage["reused"] else ""
-        lines.append(f"{stage['name']:<{width}}  {'   '.join(shown) or 'done'}{note}")
-    return lines
+        lines.append(f"{stage['name']:<{width}}  {'   '.join([*shown, *_cost(stage)]) or 'done'}{note}")
+    alarms = [Alarm.from_json(alarm) for stage in summary["stages"] for alarm in stage.get("alarms", ())]
+    return lines + [f"alarm: {alarm}" for alarm in alarms]
+
+
+def _cost(stage: Mapping[str, Any]) -> list[str]:
+    """Seconds and peak memory, where they were recorded."""
+    shown = [f"{stage['seconds']:.1f} s"] if stage.get("seconds") is not None else []
+    shown += [f"{stage['peak_memory_mb']:,.0f} MiB"] if stage.get("peak_memory_mb") else []
+    return shown + (
+        [f"{stage['peak_device_memory_mb']:,.0f} MiB on the GPU"] if stage.get("peak_device_memory_mb") else []
+    )
 
 
 def _measured(findings: Mapping[str, Any], metric: str) -> bool:

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import torch
+from torch import nn
 
 from candor.training.state import TrainState
 
@@ -51,13 +52,12 @@ class LastGood:
             state.step = self._copy["step"]
             state.scalars.clear()
             state.scalars.update(self._copy["scalars"])
-        return finite(state)
+        return all(finite(model) for model in state.models.values())
 
 
-def finite(state: TrainState) -> bool:
+def finite(model: nn.Module) -> bool:
     """Whether every parameter is a number."""
-    with torch.no_grad():
-        return all(bool(torch.isfinite(p).all()) for model in state.models.values() for p in model.parameters())
+    return all(bool(torch.isfinite(p).all()) for p in model.parameters())
 
 
 def state_bytes(state: TrainState) -> int:

@@ -62,8 +62,8 @@ def consume(
 
         def stop(seen: str, fix: str) -> NoReturn:
             step = state.step + 1
-            alarm = not_finite(watched, step, seen, fix=fix, sound=finite(state) or state.step > 0)
-            kept = good.recover()
+            alarm = not_finite(watched, step, seen, fix=fix)
+            kept = good.recover() and state.step > 0
             if kept:
                 save()
             alarms.append(step, raised_row(alarm))
@@ -89,6 +89,8 @@ def consume(
                 interrupt.deliver()
             elif out.step % watched.config.checkpoint_every == 0 and out.step < total:
                 save()
+        if not all(finite(model) for model in state.models.values()):
+            stop("the weights are not finite after the last update", "")
 
 
 def _kept(state: TrainState, work: Work, *, kept: bool) -> str:
@@ -107,7 +109,7 @@ def _checked(steps: Iterator[StepOut], stop: Callable[[str, str], NoReturn], goo
         try:
             out = next(steps, None)
         except NotFiniteError as error:
-            stop(error.what, error.fix)
+            stop(f"{error.what} ({error.where})" if error.fix else error.what, error.fix)
         except FloatingPointError as error:
             stop(str(error), "")
         if out is None:

@@ -15,6 +15,7 @@ from candor.pipeline import sources
 from candor.pipeline.audit import run_audit
 from candor.pipeline.compare import run_compare
 from candor.pipeline.context import Context
+from candor.pipeline.lastgood import finite
 from candor.pipeline.plan import VERSIONS, Planned, check_sources, make_plan
 from candor.pipeline.ppo import run_ppo
 from candor.pipeline.progress import Logged, Reporter, Silent, working
@@ -92,7 +93,16 @@ def _check_directory(out: Path) -> None:
 
 
 def _make(planned: Planned, context: Context) -> None:
-    """One stage and, where it leaves a policy, its audit."""
+    """One stage and, where it leaves a policy, its audit. Raises InputError for a model that gives no numbers."""
+    try:
+        _make_whole(planned, context)
+    except FloatingPointError as error:  # outside training, which has its own words for it
+        raise InputError(
+            str(error), where=planned.name, fix="the model it works with is broken: train it anew"
+        ) from error
+
+
+def _make_whole(planned: Planned, context: Context) -> None:
     work = context.store.open(context.directory(planned), planned.key, name=planned.name)
     _tell_status(planned, work, context.tell)
     if not work.done:
@@ -111,8 +121,10 @@ def _make(planned: Planned, context: Context) -> None:
 
 def _compute(planned: Planned, work: Work, context: Context) -> None:
     match planned.stage:
-        case None:
-            context.policy(planned)  # nothing to make: the model has to be there and whole
+        case None:  # nothing to make: the model has to be there and whole
+            if not finite(context.policy(planned).model):
+                path = str(planned.config["path"])
+                raise InputError("the weights hold numbers that are not finite", where=path, fix="give another model")
         case SFTStage():
             run_sft(planned.stage, planned, work, context)
         case CompareStage():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from candor.jsonl import write_rows
 from candor.pipeline.plan import Planned
 from candor.recipe import Recipe
 from candor.records import Finding, to_json
-from candor.runs import read_findings, read_json, read_manifest, write_json
+from candor.runs import read_alarms, read_findings, read_json, read_manifest, write_json
 from candor.runs.store import AUDIT
 
 HEADLINE_SUBJECTS = ("sampled", "heldout")
@@ -59,11 +60,15 @@ def _evaluation_findings(planned: Planned, directory: Path, seed: int) -> list[F
 
 def _row(planned: Planned, directory: Path, seed: int) -> dict[str, Any]:
     manifests = [m for m in (read_manifest(directory), read_manifest(directory / AUDIT)) if m is not None]
+    on_device = [m.peak_device_memory_mb for m in manifests if m.peak_device_memory_mb is not None]
     return {
         "name": planned.name,
         "type": planned.type,
         "seconds": round(sum(manifest.seconds for manifest in manifests), 1),
+        "peak_memory_mb": max((manifest.peak_memory_mb for manifest in manifests), default=None),
+        "peak_device_memory_mb": max(on_device, default=None),
         "reused": bool(manifests) and manifests[0].reused_from is not None,
+        "alarms": [to_json(replace(alarm, stage=planned.name)) for alarm in read_alarms(directory)],
         "findings": table_row(stage_findings(planned, directory, seed)),
     }
 

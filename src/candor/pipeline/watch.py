@@ -34,11 +34,11 @@ class Watch:
         change = check(
             self.watched, History(metrics=self._metrics, truth=self._truth, end=len(self._metrics)), self._active
         )
-        self._active = change.active
+        was, self._active = self._active, change.active
         for alarm in change.raised:
             yield raised_row(alarm), f"alarm: {alarm}"
         for name in change.cleared:
-            told = f"{self.watched.stage}, update {step}: {name.replace('_', ' ')} is over"
+            told = f"{self.watched.stage}, update {step}: {was[name].title} is over"
             yield {"event": "cleared", "name": name}, told
 
 

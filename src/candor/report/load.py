@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from candor.errors import InputError
-from candor.records import Finding, Prompt
+from candor.records import Alarm, Finding, Prompt
 from candor.report.numbers import Estimate
-from candor.runs import read_findings, read_json, read_records
+from candor.runs import read_alarms, read_findings, read_json, read_records
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -47,6 +47,7 @@ class StageFiles:
     type: str
     manifest: Mapping[str, Any] = field(default_factory=dict)
     metrics: Rows = ()  # one row per update
+    alarms: tuple[Alarm, ...] = ()
     truth: Rows = ()  # approval, helpfulness, false_belief_agreement of PPO's rollouts
     replies: tuple[Reply, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -168,6 +169,7 @@ def _stage(folder: Path, reused: Mapping[str, bool]) -> StageFiles:
         type=str(manifest.get("type") or name),
         manifest=manifest,
         metrics=_rows(folder / "metrics.jsonl"),
+        alarms=tuple(replace(alarm, stage=name) for alarm in read_alarms(folder)),
         truth=_rows(folder / "truth.jsonl"),
         replies=tuple(read_records(folder / "audit" / "samples.jsonl", _reply)),
         findings=findings,

@@ -12,14 +12,13 @@ import jinja2
 from markupsafe import Markup
 
 from candor.report import figures, palette, pipeline_strip, replies, tables, words
-from candor.report.load import Run, StageFiles, load_run
+from candor.report.load import Run, load_run
 from candor.report.measures import GROUPS, MEASURES
 from candor.report.numbers import number, seconds_as_text, with_limits
 from candor.runs import write_text
 
 TEMPLATES = Path(__file__).parent / "templates"
 LONGEST_TEXT = 1500
-NEGATIVE_KL_UPDATES = 3
 FONTS = {"Inter": "inter.woff2", "Source Serif 4": "source-serif-4.woff2"}
 
 
@@ -73,7 +72,7 @@ def context(run: Run) -> dict[str, Any]:
         "families": tables.families(run),
         "rewards": [(s, tables.reward_accuracy(run, s), tables.reward_rows(run, s)) for s in rewards],
         "losses": [f for s in (*run.of_type("sft"), *rewards) if (f := figures.loss_curve(s, f"{s.title}: loss"))],
-        "below_zero": below_zero,
+        "alarms": [(s, alarm) for s in run.stages for alarm in s.alarms],
         "compares": [(s, tables.panel(s)) for s in compares],
         "provenance": tables.provenance(run),
         "environment": tables.environment(run),
@@ -83,12 +82,6 @@ def context(run: Run) -> dict[str, Any]:
         "number": number,
         "with_limits": with_limits,
     }
-
-
-def below_zero(stage: StageFiles) -> int:
-    """The longest row of updates whose KL estimate was significantly negative; 0 unless it is long enough to matter."""
-    longest = max((int(r.get("negative_kl_updates") or 0) for r in stage.metrics), default=0)
-    return longest if longest >= NEGATIVE_KL_UPDATES else 0
 
 
 def clip(text: str) -> str:

@@ -30,7 +30,10 @@ def stage_cards(run: Run) -> list[StageCard]:
     cards = []
     for stage in run.stages:
         took = stage.manifest.get("seconds")
-        time = "reused" if stage.reused else (seconds_as_text(float(took)) if took is not None else "")
+        memory = stage.manifest.get("peak_memory_mb")
+        spent = [seconds_as_text(float(took))] if took is not None else []
+        spent += [f"{float(memory):,.0f} MiB at most"] if memory else []
+        time = "reused" if stage.reused else ", ".join(spent)
         figure, between, label = _figure(run, stage)
         step = moved.get(stage.name)
         change = f"{number(step.change.value or 0.0, 'points')} points {limits(step.change, 'points')}" if step else ""

@@ -207,7 +207,7 @@ def provenance(run: Run) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for s in run.stages:
         m = s.manifest
-        took, memory = m.get("seconds"), m.get("peak_memory_mb")
+        took = m.get("seconds")
         commit = str(m.get("commit") or "")[:10] + (" + changes" if m.get("dirty") else "")
         rows.append(
             (
@@ -215,12 +215,21 @@ def provenance(run: Run) -> list[tuple[str, ...]]:
                 s.type,
                 str(m.get("key") or "")[:14],
                 seconds_as_text(float(took)) if took is not None else "–",
-                f"{float(memory):,.0f} MB" if memory else "–",
+                _memory(m),
                 str(m.get("reused_from") or "yes") if s.reused else "no",
                 commit or "–",
             )
         )
     return rows
+
+
+def _memory(manifest: Mapping[str, Any]) -> str:
+    """Highest resident memory, what it covers where that is not the stage, and the highest on the device."""
+    host, device = manifest.get("peak_memory_mb"), manifest.get("peak_device_memory_mb")
+    if not host:
+        return "–"
+    whole = "" if manifest.get("peak_memory_of") == "stage" else " (whole process)"
+    return f"{float(host):,.0f} MiB{whole}" + (f", GPU {float(device):,.0f} MiB" if device else "")
 
 
 def _moment(text: object) -> str | None:

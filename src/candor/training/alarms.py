@@ -145,14 +145,12 @@ def replay(watched: Watched, metrics: Sequence[Row], truth: Sequence[Row] = ()) 
     return tuple(every)
 
 
-def not_finite(watched: Watched, step: int, seen: str, *, fix: str = "", sound: bool = True) -> Alarm:
+def not_finite(watched: Watched, step: int, seen: str, *, fix: str = "") -> Alarm:
     """Returns the alarm that stops a stage: a loss, a gradient, a reward or a logit that is no number.
 
-    ``fix`` is what the place that found it says should be done; ``sound``: whether the stage began with numbers.
+    ``fix`` is what the place that found it says should be done.
     """
-    if not sound:
-        cause, setting = "the model that this stage starts from holds numbers that are not finite", "give another model"
-    elif fix:
+    if fix:
         cause, setting = "the model that gave them is broken", fix
     else:
         cause, setting = "the learning rate is too high", f"lower {watched.now('lr')}"

@@ -7,6 +7,7 @@ Nothing else is needed to go on bit for bit: data order and sampling at step t a
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,10 @@ class TrainState:
             return False
         fix = "delete it to train this stage from its start"
         try:
+            with zipfile.ZipFile(path) as archive:  # torch.load reads changed bytes without a word
+                changed = archive.testzip()
+            if changed is not None:
+                raise ValueError(f"{changed} has changed on the disk")
             payload = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
