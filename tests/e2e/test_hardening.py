@@ -104,7 +104,7 @@ def test_a_stage_that_cannot_fit_is_refused_before_its_first_update(
     monkeypatch.undo()
     shutil.rmtree(out / "replaced")
     saved = interrupted_before_its_checkpoint(world, out).stat().st_size
-    assert float(told.split("about ")[1].split(" MB needed")[0]) * 1e6 == pytest.approx(2 * saved, rel=0.05)
+    assert float(told.split("about ")[1].split(" MB needed")[0]) * 1e6 == pytest.approx(2 * saved, rel=0.1)
 
 
 def test_a_read_only_root_is_one_line(world, tmp_path: Path) -> None:

@@ -36,9 +36,8 @@ def _cost(stage: Mapping[str, Any]) -> list[str]:
     """Seconds and peak memory, where they were recorded."""
     shown = [f"{stage['seconds']:.1f} s"] if stage.get("seconds") is not None else []
     shown += [f"{stage['peak_memory_mb']:,.0f} MiB"] if stage.get("peak_memory_mb") else []
-    return shown + (
-        [f"{stage['peak_device_memory_mb']:,.0f} MiB on the GPU"] if stage.get("peak_device_memory_mb") else []
-    )
+    on_device = stage.get("peak_device_memory_mb")
+    return shown + ([f"{on_device:,.0f} MiB on the GPU"] if on_device else [])
 
 
 def _measured(findings: Mapping[str, Any], metric: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import NoReturn
 
 from candor.errors import InputError, NotFiniteError
@@ -41,56 +43,79 @@ def consume(
     and before the first update where the disk has no room for the states to come.
     """
     watched = watch.watched
-    name, total = watched.stage, watched.total
     _check_room(state, work, watched)
     with ExitStack() as stack:
-        metrics = stack.enter_context(StepLog(work.path / "metrics.jsonl", step=state.step))
-        truth = stack.enter_context(StepLog(work.path / "truth.jsonl", step=state.step)) if observe else None
-        alarms = stack.enter_context(StepLog(work.path / "alarms.jsonl", step=state.step))
-        if metrics.missing(state.step):
-            tell.note(f"{name}: metrics.jsonl was damaged: the rows of {metrics.missing(state.step)} updates are lost")
-        watch.resume(metrics.rows, truth.rows if truth is not None else [])
-
-        def save() -> None:
-            for log in (metrics, truth, alarms):
-                if log is not None:
-                    log.sync()
-            work.keep_time()
-            state.save(work.state)
-
+        books = stack.enter_context(_Books.open(state, work, with_truth=observe is not None))
+        if books.metrics.missing(state.step):
+            lost = f"the rows of {books.metrics.missing(state.step)} updates are lost"
+            tell.note(f"{watched.stage}: metrics.jsonl was damaged: {lost}")
+        watch.resume(books.metrics.rows, books.truth.rows if books.truth is not None else [])
         good = LastGood(state, copies=isinstance(watched.config, PPOStage))
-
-        def stop(seen: str, fix: str) -> NoReturn:
-            step = state.step + 1
-            alarm = not_finite(watched, step, seen, fix=fix)
-            kept = good.recover() and state.step > 0
-            if kept:
-                save()
-            alarms.append(step, raised_row(alarm))
-            raise InputError(
-                f"{seen}; likely {alarm.cause}",
-                where=f"{name}, update {step}",
-                fix=f"{alarm.setting}; {_kept(state, work, kept=kept)}",
-            )
-
+        stop = partial(_stop, state=state, work=work, watched=watched, good=good, books=books)
         interrupt = stack.enter_context(deferred_interrupts(tell.note))
-        stack.enter_context(working(tell, name, total, done=state.step))
+        stack.enter_context(working(tell, watched.stage, watched.total, done=state.step))
         for out in _checked(steps, stop, good):
-            metrics.append(out.step, out.metrics)
-            seen = observe(out) if truth is not None and observe is not None else {}
-            if truth is not None:
-                truth.append(out.step, seen)
+            books.metrics.append(out.step, out.metrics)
+            seen = observe(out) if observe is not None else {}
+            if books.truth is not None:
+                books.truth.append(out.step, seen)
             tell.update(out.step, out.metrics)
             for row, told in watch.see(out.step, out.metrics, seen):
-                alarms.append(out.step, row)
+                books.alarms.append(out.step, row)
                 tell.note(told)
             if interrupt.asked:
-                save()
+                books.save(state, work)
                 interrupt.deliver()
-            elif out.step % watched.config.checkpoint_every == 0 and out.step < total:
-                save()
+            elif out.step % watched.config.checkpoint_every == 0 and out.step < watched.total:
+                books.save(state, work)
         if not all(finite(model) for model in state.models.values()):
             stop("the weights are not finite after the last update", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Books:
+    """What is written down while a stage trains."""
+
+    metrics: StepLog
+    truth: StepLog | None
+    alarms: StepLog
+
+    @staticmethod
+    @contextmanager
+    def open(state: TrainState, work: Work, *, with_truth: bool) -> Iterator[_Books]:
+        """Opens the files behind the updates of the state."""
+        with ExitStack() as stack:
+
+            def log(name: str) -> StepLog:
+                return stack.enter_context(StepLog(work.path / name, step=state.step))
+
+            truth = log("truth.jsonl") if with_truth else None
+            yield _Books(metrics=log("metrics.jsonl"), truth=truth, alarms=log("alarms.jsonl"))
+
+    def save(self, state: TrainState, work: Work) -> None:
+        """Saves the state, once the rows of the updates that it covers are on the disk."""
+        for log in (self.metrics, self.truth, self.alarms):
+            if log is not None:
+                log.sync()
+        work.keep_time()
+        state.save(work.state)
+
+
+def _stop(
+    seen: str, fix: str, *, state: TrainState, work: Work, watched: Watched, good: LastGood, books: _Books
+) -> NoReturn:
+    """Ends training that diverged: saves the state before the bad update where it can be had, and says what to do."""
+    step = state.step + 1
+    alarm = not_finite(watched, step, seen, fix=fix)
+    kept = good.recover() and state.step > 0
+    if kept:
+        books.save(state, work)
+    books.alarms.append(step, raised_row(alarm))
+    raise InputError(
+        f"{seen}; likely {alarm.cause}",
+        where=f"{watched.stage}, update {step}",
+        fix=f"{alarm.setting}; {_kept(state, work, kept=kept)}",
+    )
 
 
 def _kept(state: TrainState, work: Work, *, kept: bool) -> str:

@@ -97,9 +97,7 @@ def _make(planned: Planned, context: Context) -> None:
     try:
         _make_whole(planned, context)
     except FloatingPointError as error:  # outside training, which has its own words for it
-        raise InputError(
-            str(error), where=planned.name, fix="the model it works with is broken: train it anew"
-        ) from error
+        raise InputError(str(error), where=planned.name, fix="the model it works with is broken") from error
 
 
 def _make_whole(planned: Planned, context: Context) -> None:
