@@ -252,6 +252,14 @@ def test_heads_of_the_wrong_size_and_missing_weights_are_one_line(
     with pytest.raises(InputError, match=r"lacks 1 of the weights of a sequence classifier.*classifier"):
         load_reward(tmp_path / "rm")
 
+    save_reward(tmp_path / "rm", start_reward(path, seed=0))
+    weights = load_file(tmp_path / "rm" / "model.safetensors")
+    head = next(key for key in weights if key.startswith("classifier") and weights[key].shape == (1, 32))
+    wide = {**weights, head: weights[head].repeat(3, 1)}
+    save_file(wide, tmp_path / "rm" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=rf"is of the wrong size: {head} is \(3, 32\), not \(1, 32\)$"):
+        load_reward(tmp_path / "rm")
+
     save_encoder(name, tmp_path / "torn")
     weights = load_file(tmp_path / "torn" / "model.safetensors")
     lost = next(key for key in weights if "layer.1" in key)

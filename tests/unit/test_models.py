@@ -210,6 +210,15 @@ def test_a_reward_model_of_two_scores_is_refused(tmp_path: Path) -> None:
         load_reward(tmp_path / "rm")
 
 
+def test_a_head_whose_weights_are_of_another_size_is_refused(tmp_path: Path) -> None:
+    save_reward(tmp_path / "rm", reward_from_policy(make_policy(), seed=0))
+    weights = load_file(tmp_path / "rm" / "model.safetensors")
+    weights["score.weight"] = weights["score.weight"].repeat(2, 1)
+    save_file(weights, tmp_path / "rm" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"is of the wrong size: score\.weight is \(2, 32\), not \(1, 32\)$"):
+        load_reward(tmp_path / "rm")
+
+
 def test_wrong_paths_are_one_clear_line(tmp_path: Path) -> None:
     save_policy(tmp_path / "p", make_policy())
     for name in ("tokenizer.json", "tokenizer_config.json"):

@@ -290,13 +290,16 @@ def _load(
                 dtype=torch.float32,
                 attn_implementation=_attention(config),
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, in one line
                 **options,
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"cannot be loaded as {kind}: {_first_line(error)}", where=source) from error
-    lacking = sorted(key for key in info["missing_keys"] if not fresh(key)) + sorted(
-        str(key) for key in info["mismatched_keys"]
-    )
+    for key, found, wanted in sorted(info["mismatched_keys"]):
+        raise InputError(
+            f"a weight of {kind} is of the wrong size: {key} is {tuple(found)}, not {tuple(wanted)}", where=source
+        )
+    lacking = sorted(key for key in info["missing_keys"] if not fresh(key))
     if lacking:
         raise InputError(
             f"the checkpoint lacks {len(lacking)} of the weights of {kind}, such as {lacking[0]}: they would be random",
