@@ -23,6 +23,8 @@ from candor.models.replies import reply_batch
 from candor.models.scorer import RewardScorer
 from candor.ops.logprobs import sequence_logprobs
 from candor.pipeline import run as pipeline
+from candor.pipeline.estimate import MemoryEstimate
+from candor.pipeline.estimate import estimate as memory
 from candor.pipeline.progress import Reporter, Silent, working
 from candor.pipeline.tensorboard import TensorBoard
 from candor.pipeline.tracking import Tracker
@@ -51,6 +53,7 @@ __all__ = [
     "Finding",
     "InProcessSampler",
     "InputError",
+    "MemoryEstimate",
     "Message",
     "Pair",
     "ParsedReply",
@@ -69,6 +72,7 @@ __all__ = [
     "decode_reply",
     "encode_prompt",
     "encode_reply",
+    "estimate",
     "list_runs",
     "load_policy",
     "load_recipe",
@@ -113,6 +117,14 @@ def prepare(
     loaded = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
     changed = apply_overrides(loaded, overrides)
     return changed if seed is None else changed.model_copy(update={"seed": seed})
+
+
+def estimate(recipe: Recipe | str | Path | None = None, *, overrides: Iterable[str] = ()) -> MemoryEstimate:
+    """Returns the memory that every stage of a recipe will take, in bytes, from the model's config.json alone.
+
+    Raises InputError for a recipe or a model that cannot be used.
+    """
+    return memory(prepare(recipe, overrides=overrides))
 
 
 def default_directory(recipe: Recipe) -> Path:

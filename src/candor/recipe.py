@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic_core import PydanticCustomError
 
 ATLAS = "atlas"
 """The name that stands for the embedded testbed wherever a recipe takes a model, prompts or demonstrations."""
@@ -20,9 +22,22 @@ class Frozen(BaseModel):
 
 
 class ModelConfig(Frozen):
-    """Where everything starts: ``atlas``, a Hugging Face checkpoint directory, or a hub name."""
+    """Where everything starts: ``atlas``, a Hugging Face checkpoint directory, or a hub name; and how it is computed.
+
+    ``dtype``: what checkpoints are written in and what does not train is held in. Under ``bfloat16`` weights that train
+    are float32 and computed with under autocast; adapters, heads and losses stay float32.
+    """
 
     path: str = ATLAS
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: str = "auto"  # a GPU where there is one; or cpu, cuda, cuda:1
+
+    @field_validator("device")
+    @classmethod
+    def _device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+            raise PydanticCustomError("device", 'should be "auto", "cpu", "cuda" or "cuda:1"')
+        return value
 
 
 class RaterType(Frozen):
@@ -67,6 +82,24 @@ class StageConfig(Frozen):
     name: str = ""  # defaults to the type
 
 
+class LoraConfig(Frozen):
+    """Low-rank adapters (Hu 2021): W + alpha / r * B A on linear layers of the frozen body, A and B trained."""
+
+    r: PositiveInt = 16
+    alpha: PositiveFloat = 32.0
+    targets: Literal["all-linear"] | tuple[str, ...] = (
+        "all-linear"  # or names in the body, such as ["q_proj", "v_proj"]
+    )
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        listed = isinstance(value, list | tuple) and value and all(isinstance(name, str) for name in value)
+        if value != "all-linear" and not listed:
+            raise PydanticCustomError("targets", 'should be "all-linear" or a list of names of linear layers')
+        return tuple(value) if isinstance(value, list) else value
+
+
 class TrainingConfig(StageConfig):
     """What every stage that trains has. Micro-batches bound memory and never change the result."""
 
@@ -80,6 +113,8 @@ class TrainingConfig(StageConfig):
     max_grad_norm: PositiveFloat = 1.0
     adam_eps: PositiveFloat = 1e-8
     checkpoint_every: PositiveInt = 20  # updates
+    lora: LoraConfig | None = None  # None: every weight trains
+    gradient_checkpointing: bool = False  # compute each layer's activations twice instead of keeping them
 
 
 class SFTStage(TrainingConfig):
@@ -132,6 +167,7 @@ class PPOStage(TrainingConfig):
     policy: str | None = None
     reference: str | None = None  # None: the policy it starts from
     reward: str | None = None
+    shared_backbone: bool = False  # one frozen body under the adapters of all four models; needs lora
     prompts: str = ATLAS
     updates: PositiveInt = 40  # batches of rollouts
     batch_size: PositiveInt = 128  # completions per update

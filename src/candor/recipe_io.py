@@ -20,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from candor.errors import InputError
 from candor.recipe import ATLAS, AuditConfig, CompareStage, PPOStage, Recipe, RewardStage, SFTStage, Stage
+from candor.recipe_checks import check_shared_backbones
 from candor.storage import disk_failures
 
 STAGE_TYPES: dict[str, type[SFTStage | CompareStage | RewardStage | PPOStage]] = {
@@ -122,6 +123,7 @@ def resolve(recipe: Recipe, *, where: str = "") -> Recipe:
         kinds[name] = stage.type
         if isinstance(filled, SFTStage):
             demonstrations = filled.demonstrations
+    check_shared_backbones(stages, where)
     return recipe.model_copy(update={"stages": tuple(stages), "audit": _audit(recipe, stages, where)})
 
 
@@ -247,7 +249,8 @@ def _model_at(annotation: Any, value: Any = None) -> type[BaseModel] | None:
     members = typing.get_args(annotation)
     if any(member in STAGE_TYPES.values() for member in members):
         return STAGE_TYPES.get(str(value.get("type"))) if isinstance(value, dict) else None
-    return None
+    tables = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
+    return tables[0] if len(tables) == 1 and _optional(annotation) else None  # a table that may be left out
 
 
 def _item_annotation(annotation: Any) -> Any:
@@ -304,11 +307,12 @@ def _assign(tree: dict[str, Any], recipe: Recipe, key: str, raw: str, where: str
             raise InputError(
                 f"unknown key {part!r}", where=where, fix=_choices(part, model.model_fields if model else ())
             )
-        current = getattr(current, part)
+        current, model = getattr(current, part), _model_at(annotation)
         if part not in node:  # not set before: start from its defaults
             node[part] = _dump(current)
+        if node[part] is None and model is not None:  # a table that was left out begins with its first key
+            node[part], current = {}, model.model_construct()
         node = node[part]
-        model = _model_at(annotation)
         if not isinstance(node, dict | list):
             raise InputError(f"{part!r} has no keys of its own", where=where)
     if isinstance(node, list):

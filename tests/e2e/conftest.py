@@ -133,6 +133,13 @@ def stubbed() -> Iterator[None]:
             sys.modules[name] = testbed.parser = before
 
 
+@pytest.fixture(scope="module")
+def stubs() -> Iterator[None]:
+    """:func:`stubbed` for a whole file of tests."""
+    with stubbed():
+        yield
+
+
 @pytest.fixture
 def world(files: Path, tmp_path: Path) -> Iterator[World]:
     """Runs of the test's own."""

@@ -18,6 +18,7 @@ from candor.preferences.formats import read_comparisons
 from candor.recipe import (
     AuditConfig,
     CompareStage,
+    LoraConfig,
     ModelConfig,
     PanelConfig,
     PPOStage,
@@ -36,6 +37,7 @@ SECTIONS: tuple[tuple[type[BaseModel], tuple[str, ...]], ...] = (
     (Recipe, ("recipe",)),
     (ModelConfig, ("model",)),
     (AuditConfig, ("audit",)),
+    (LoraConfig, ("lora",)),
     (SFTStage, (*TRAINS, "sft")),
     (CompareStage, ("every stage", "compare")),
     (PanelConfig, ("panel",)),

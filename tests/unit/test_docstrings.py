@@ -32,6 +32,7 @@ MODULES = (
     "records",
     "recipe",
     "recipe_io",
+    "recipe_checks",
     "datafiles",
     "errors",
     "pipeline/tracking",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from candor.cli import chat, export, pretrain, recipes, report, run, runs
+from candor.cli import chat, estimate, export, pretrain, recipes, report, run, runs
 from candor.cli.errors import INTERRUPTED, OneLineErrors
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ def candor(
 
 
 app.command(epilog=run.EXAMPLES)(run.run)
+app.command(epilog=estimate.EXAMPLES)(estimate.estimate)
 app.command(epilog=runs.EXAMPLES)(runs.runs)
 app.command(epilog=report.EXAMPLES)(report.report)
 app.command(epilog=chat.EXAMPLES)(chat.chat)

@@ -61,10 +61,14 @@ class ValueModel(nn.Module):
         self.head = nn.Linear(hidden_size, 1)
 
     @classmethod
-    def from_reward(cls, reward: nn.Module, *, offset: float = 0.0) -> ValueModel:
-        """Returns a copy of the reward model's body and head; scores are centred, so the bias is ``-offset``."""
+    def from_reward(cls, reward: nn.Module, *, offset: float = 0.0, body: nn.Module | None = None) -> ValueModel:
+        """Returns a copy of the reward model's body and head; scores are centred, so the bias is ``-offset``.
+
+        ``body`` stands in for the copy.
+        """
         score: nn.Linear = reward.score  # type: ignore[assignment]
-        model = cls(copy.deepcopy(reward.base_model), score.in_features)  # type: ignore[arg-type]
+        backbone = copy.deepcopy(reward.base_model) if body is None else body
+        model = cls(backbone, score.in_features)  # type: ignore[arg-type]
         with torch.no_grad():
             model.head.weight.copy_(score.weight)
             model.head.bias.fill_(-offset if score.bias is None else float(score.bias) - offset)

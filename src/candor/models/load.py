@@ -1,4 +1,4 @@
-"""Policies and reward models in and out of Hugging Face checkpoints, in float32.
+"""Policies and reward models in and out of Hugging Face checkpoints, in float32 unless told otherwise.
 
 What is saved loads with plain ``AutoModelForCausalLM`` and ``AutoModelForSequenceClassification``.
 """
@@ -34,6 +34,7 @@ from candor.models.chat import eos_id
 from candor.models.encoders import is_encoder, last_layer, pair_marks
 from candor.models.heads import init_reward_head
 from candor.models.hub import check_hub_name
+from candor.models.twins import twin
 from candor.recipe import ATLAS
 from candor.storage import writing
 
@@ -83,8 +84,8 @@ def check_reward_start(path: str | Path) -> None:
         pair_marks(tokenizer)
 
 
-def load_policy(path: str | Path) -> Policy:
-    """Returns a causal LM with its tokenizer: ``atlas``, a checkpoint directory or a hub name.
+def load_policy(path: str | Path, *, dtype: torch.dtype = torch.float32) -> Policy:
+    """Returns a causal LM with its tokenizer: ``atlas``, a checkpoint directory or a hub name; weights in ``dtype``.
 
     Raises InputError where it is missing, has no tokenizer, no end-of-sequence token or too few weights, or is no
     causal LM.
@@ -97,7 +98,7 @@ def load_policy(path: str | Path) -> Policy:
         raise InputError(
             "this is an encoder, not a policy: its tokens look ahead", where=source, fix="reward.model may name it"
         )
-    model = _load(AutoModelForCausalLM, source, "a causal language model", config)
+    model = _load(AutoModelForCausalLM, source, "a causal language model", config, dtype)
     tokenizer = _tokenizer(source)
     _set_pad(tokenizer, allow_eos=True)
     _check_vocabulary(model, tokenizer, source)
@@ -105,7 +106,7 @@ def load_policy(path: str | Path) -> Policy:
     return Policy(model=model, tokenizer=tokenizer)
 
 
-def load_reward(path: str | Path) -> Reward:
+def load_reward(path: str | Path, *, dtype: torch.dtype = torch.float32) -> Reward:
     """Returns a one-label sequence classifier from a checkpoint directory or a hub name, and its score offset.
 
     Raises InputError where it is missing, has no tokenizer, gives more than one score, or has no trained score head: a
@@ -118,7 +119,7 @@ def load_reward(path: str | Path) -> Reward:
             "this is not a reward model: it has no score head", where=source, fix="train one with a reward stage"
         )
     _check_one_score(config, source)
-    model = _load(AutoModelForSequenceClassification, source, "a sequence classifier", config)
+    model = _load(AutoModelForSequenceClassification, source, "a sequence classifier", config, dtype)
     _check_head(model, source)
     tokenizer = _tokenizer(source, ends=not is_encoder(model))
     if not is_encoder(model):
@@ -128,8 +129,8 @@ def load_reward(path: str | Path) -> Reward:
     return Reward(model=model, tokenizer=tokenizer, offset=float(getattr(config, OFFSET_KEY, 0.0)))
 
 
-def start_reward(path: str | Path, *, seed: int) -> Reward:
-    """Returns a reward model to be trained from a checkpoint: ``atlas``, a directory or a hub name.
+def start_reward(path: str | Path, *, seed: int, dtype: torch.dtype = torch.float32) -> Reward:
+    """Returns a reward model to be trained from a checkpoint: ``atlas``, a directory or a hub name; in ``dtype``.
 
     A causal language model, or an encoder, lends its body to a fresh head drawn from N(0, 1/(d+1)); what else an
     encoder's head has and the checkpoint lacks is drawn as transformers does. A classifier with one score goes on from
@@ -138,13 +139,13 @@ def start_reward(path: str | Path, *, seed: int) -> Reward:
     source = _resolve(path)
     config = _config(source)
     if _is_classifier(config):
-        return replace(load_reward(path), offset=0.0)
+        return replace(load_reward(path, dtype=dtype), offset=0.0)
     if not _makes_encoder(config, source):
-        return reward_from_policy(load_policy(path), seed=seed)
+        return reward_from_policy(load_policy(path, dtype=dtype), seed=seed, share=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = _load(
-            AutoModelForSequenceClassification, source, "an encoder", config, fresh=_is_of_the_head, num_labels=1
+            AutoModelForSequenceClassification, source, "an encoder", config, dtype, fresh=_is_of_the_head, num_labels=1
         )
     init_reward_head(last_layer(model), seed)
     tokenizer = _tokenizer(source, ends=False)
@@ -189,28 +190,50 @@ def _check_head(model: torch.nn.Module, source: str) -> None:
         raise InputError(f"{type(model).__name__} has no head that gives a score", where=source, fix=_NO_HEAD)
 
 
-def reward_from_policy(policy: Policy, *, seed: int) -> Reward:
+def read_config(path: str | Path) -> Any:
+    """Returns the configuration of ``atlas``, a checkpoint directory or a hub name; nothing else is read.
+
+    Raises InputError where there is none.
+    """
+    return _config(_resolve(path))
+
+
+def load_offset(path: str | Path) -> float:
+    """Returns the offset that belongs to a reward checkpoint's scores; its weights are not read.
+
+    Raises InputError where there is no checkpoint.
+    """
+    return float(getattr(read_config(path), OFFSET_KEY, 0.0))
+
+
+def reward_from_policy(policy: Policy, *, seed: int, share: bool = False) -> Reward:
     """Returns a reward model made from a policy: its body, copied, under a fresh head drawn from N(0, 1/(d+1)).
 
-    Plain ``transformers`` scores the last token that is not the pad token, so the reward model's pad token is kept
-    apart from its end of sequence wherever the vocabulary has a token to spare. Raises InputError where the
-    architecture's classifier has no linear head named ``score``.
+    ``share``: the body is the policy's own tensors instead of a copy in float32. Plain ``transformers`` scores the last
+    token that is not the pad token, so the reward model's pad token is kept apart from its end of sequence wherever the
+    vocabulary has a token to spare. Raises InputError where the architecture's classifier has no linear head named
+    ``score``.
     """
+    body = policy.model.base_model
+    body = twin(body) if share else twin(body, lambda tensor: tensor.to(torch.float32, copy=True))
     config = copy.deepcopy(policy.model.config)
     config.num_labels = 1
     config.architectures = None
-    config.dtype = torch.float32
+    config.dtype = next(body.parameters()).dtype
     tokenizer = copy.deepcopy(policy.tokenizer)
     _set_pad(tokenizer, allow_eos=False)
     config.pad_token_id = tokenizer.pad_token_id
     attention = policy.model.config._attn_implementation
-    with torch.random.fork_rng(devices=[]):  # the throwaway initialisation must not move the global random state
+    with torch.device("meta"):  # the body takes the place of this one, which is never there
         model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention)
-    if not isinstance(getattr(model, "score", None), torch.nn.Linear):
+    head = getattr(model, "score", None)
+    if not isinstance(head, torch.nn.Linear) or type(model.base_model) is not type(body):
         raise InputError(f"{type(model).__name__} has no linear head named 'score'", fix=_NO_HEAD)
-    model.base_model.load_state_dict(policy.model.base_model.state_dict())
+    setattr(model, model.base_model_prefix, body)
+    body.config = model.config
+    model.score = head.to_empty(device=policy.model.device).to(torch.float32)
     init_reward_head(model.score, seed)
-    return Reward(model=model.to(policy.model.device).eval(), tokenizer=tokenizer)
+    return Reward(model=model.eval(), tokenizer=tokenizer)
 
 
 def save_policy(directory: Path, policy: Policy) -> None:
@@ -279,15 +302,16 @@ def _load(
     source: str,
     kind: str,
     config: Any,
+    dtype: torch.dtype,
     fresh: Callable[[str], bool] = lambda name: False,
     **options: Any,
 ) -> PreTrainedModel:
-    """Loads weights in float32; those whose names are ``fresh`` may be missing and are then drawn anew."""
+    """Loads weights in ``dtype``; those whose names are ``fresh`` may be missing and are then drawn anew."""
     try:
         with quiet_transformers():
             model, info = auto.from_pretrained(
                 source,
-                dtype=torch.float32,
+                dtype=dtype,
                 attn_implementation=_attention(config),
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # they are refused below, in one line

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from candor.models.chat import encode_prompt, response_ids
+from candor.models.compute import sharing_tolerance
 from candor.models.load import Policy
 from candor.ops.batches import Batch, Row, make_batch
 from candor.ops.logprobs import reply_logprobs
@@ -57,7 +58,10 @@ def row_logprobs(policy: Policy, rows: Sequence[Row], temperature: float = 1.0) 
     """The log-probability (nats) of each whole reply given its prompt, without gradients."""
     pad_id, device = int(policy.tokenizer.pad_token_id or 0), policy.model.device
     found = [0.0] * len(rows)
-    layout = Layout.for_rows(lambda batch: reply_logprobs(policy.model, batch).logprobs, rows, pad_id, device)
+    tolerance = sharing_tolerance(policy.model)
+    layout = Layout.for_rows(
+        lambda batch: reply_logprobs(policy.model, batch).logprobs, rows, pad_id, device, tolerance
+    )
     for part in layout.row_parts(rows):
         with torch.inference_mode():
             logprobs = reply_logprobs(policy.model, part.batch, temperature).logprobs

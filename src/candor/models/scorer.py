@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from candor.errors import InputError
+from candor.models.compute import sharing_tolerance
 from candor.models.heads import sequence_scores
 from candor.models.reading import reading_of
 from candor.models.window import within
@@ -46,7 +47,8 @@ class RewardScorer:
         rows = [self._row(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
         scores = [0.0] * len(rows)
         outputs = partial(sequence_scores, self.model)
-        layout = Layout.for_rows(outputs, rows, int(self.tokenizer.pad_token_id or 0), self.model.device)
+        pad_id, tolerance = int(self.tokenizer.pad_token_id or 0), sharing_tolerance(self.model)
+        layout = Layout.for_rows(outputs, rows, pad_id, self.model.device, tolerance)
         for part in layout.row_parts(rows):
             with torch.inference_mode():
                 for i, value in zip(part.items, sequence_scores(self.model, part.batch).tolist(), strict=True):

@@ -175,7 +175,12 @@ class Layout:
 
     @classmethod
     def for_rows(
-        cls, outputs: Callable[[PackedBatch], Tensor], rows: Sequence[Row], pad_id: int, device: torch.device
+        cls,
+        outputs: Callable[[PackedBatch], Tensor],
+        rows: Sequence[Row],
+        pad_id: int,
+        device: torch.device,
+        tolerance: float = SHARING_TOLERANCE,
     ) -> Layout:
         """Returns the layout for one pass over ``rows``, sharing where the model allows it for the longest of them.
 
@@ -184,7 +189,8 @@ class Layout:
         if not rows:
             return cls(share=False, pad_id=pad_id, device=device)
         longest = Tree.of(max(rows, key=lambda row: len(row.tokens)))
-        return cls(share=allows_sharing(outputs, longest, pad_id, device), pad_id=pad_id, device=device)
+        share = allows_sharing(outputs, longest, pad_id, device, tolerance)
+        return cls(share=share, pad_id=pad_id, device=device)
 
     def length(self, tree: Tree) -> int:
         """Returns the tokens that ``tree`` takes."""
@@ -234,7 +240,13 @@ class Layout:
         return packed.to(self.device)
 
 
-def allows_sharing(outputs: Callable[[PackedBatch], Tensor], tree: Tree, pad_id: int, device: torch.device) -> bool:
+def allows_sharing(
+    outputs: Callable[[PackedBatch], Tensor],
+    tree: Tree,
+    pad_id: int,
+    device: torch.device,
+    tolerance: float = SHARING_TOLERANCE,
+) -> bool:
     """Tells, by trying it on ``tree``, whether a model's ``outputs`` are the same in a shared row.
 
     They are not where attention has a window that the tree exceeds, looks ahead, or counts positions by itself: pass
@@ -248,7 +260,7 @@ def allows_sharing(outputs: Callable[[PackedBatch], Tensor], tree: Tree, pad_id:
             shared = outputs(pack(tried, pad_id, share=True, rows=1, token_budget=2**62).to(device))
         except (RuntimeError, ValueError, TypeError, IndexError):
             return False
-    return bool(torch.allclose(apart, shared, rtol=SHARING_TOLERANCE, atol=SHARING_TOLERANCE))
+    return bool(torch.allclose(apart, shared, rtol=tolerance, atol=tolerance))
 
 
 def _pieces(trees: Sequence[Tree], room: int) -> list[tuple[int, list[int]]]:

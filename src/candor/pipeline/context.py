@@ -9,17 +9,19 @@ from typing import TypeVar
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from candor.annotators.panel import Panel
+from candor.errors import InputError
 from candor.models.chat import encode_prompt
-from candor.models.load import Policy, Reward, load_policy, load_reward, reward_from_policy, start_reward
+from candor.models.compute import DTYPES, BFloat16Sampler, compute_in
+from candor.models.load import Policy, Reward, load_policy, load_reward
 from candor.models.window import window, within
-from candor.ops.randomness import step_seed
 from candor.pipeline import sources
 from candor.pipeline.plan import Planned, panel_of
 from candor.pipeline.progress import Reporter
-from candor.protocols import ReplyReader
-from candor.recipe import Recipe, RewardStage, TrainingConfig
+from candor.protocols import ReplyReader, Sampler
+from candor.recipe import Recipe, TrainingConfig
 from candor.recipe_io import BASE
 from candor.records import Demonstration, Prompt
 from candor.runs import RunStore
@@ -46,27 +48,40 @@ class Context:
     def directory(self, planned: Planned) -> Path:
         return self.store.stage_path(planned.index, planned.name)
 
+    @property
+    def device(self) -> torch.device:
+        return device(self.recipe.model.device)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return DTYPES[self.recipe.model.dtype]
+
+    def checkpoint(self, planned: Planned) -> str | Path:
+        """Where the model of a finished stage lies, or the model that the recipe starts from."""
+        return self.recipe.model.path if planned.type == BASE else self.directory(planned) / CHECKPOINT
+
     def policy(self, planned: Planned) -> Policy:
-        """Loads the policy of a finished stage (or the model that the recipe starts from), on the device in use."""
-        path = self.recipe.model.path if planned.type == BASE else self.directory(planned) / CHECKPOINT
-        policy = load_policy(path)
-        policy.model.to(device())
+        """Loads the policy of a finished stage (or the model that the recipe starts from), to be used as it is."""
+        policy = self.weights(planned, self.dtype)
+        compute_in(self.dtype, policy.model)
         return policy
 
-    def new_reward(self, planned: Planned, stage: RewardStage) -> Reward:
-        """A reward model to be trained: from the stage's own ``model``, else from its policy, on the device in use."""
-        seed = step_seed(self.seed, "reward", "head")
-        if stage.model is None:
-            return reward_from_policy(self.policy(planned.inputs["policy"]), seed=seed)
-        reward = start_reward(stage.model, seed=seed)
-        reward.model.to(device())
+    def reward(self, planned: Planned) -> Reward:
+        """Loads the reward model of a finished stage, to be used as it is."""
+        reward = load_reward(self.checkpoint(planned), dtype=self.dtype)
+        reward.model.to(self.device)
+        compute_in(self.dtype, reward.model)
         return reward
 
-    def reward(self, planned: Planned) -> Reward:
-        """Loads the reward model of a finished stage, on the device in use."""
-        reward = load_reward(self.directory(planned) / CHECKPOINT)
-        reward.model.to(device())
-        return reward
+    def weights(self, planned: Planned, dtype: torch.dtype) -> Policy:
+        """Loads a policy held in ``dtype``, on the device in use; how it computes is not settled yet."""
+        policy = load_policy(self.checkpoint(planned), dtype=dtype)
+        policy.model.to(self.device)
+        return policy
+
+    def sampler(self, model: PreTrainedModel, make: Callable[[PreTrainedModel], Sampler]) -> Sampler:
+        """A sampler of a model that trains, in the recipe's precision; ``make`` makes one for a model."""
+        return make(model) if self.dtype == torch.float32 else BFloat16Sampler(model, make)
 
     def panel(self, planned: Planned) -> Panel:
         """The panel in whose eyes a stage's replies are judged; never shown to training."""
@@ -82,9 +97,18 @@ class Context:
         return sources.train_prompts(source, seed=self.seed, stages=stages)
 
 
-def device() -> torch.device:
-    """One accelerator where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+def device(name: str = "auto") -> torch.device:
+    """The device of that name; auto is one accelerator where there is one, else the CPU.
+
+    Raises InputError for an accelerator that is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    wanted = torch.device(name)
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        what = f"there is no device {name!r}: CUDA devices seen: {torch.cuda.device_count()}"
+        raise InputError(what, where="model.device", fix='use "auto" or "cpu"')
+    return wanted
 
 
 def fitting(stage: Trains, model: nn.Module, context: Context) -> Trains:

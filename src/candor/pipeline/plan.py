@@ -21,7 +21,7 @@ from candor.runs import content_key
 VERSIONS = {BASE: 1, "sft": 2, "compare": 1, "reward": 2, "ppo": 2, "audit": 1}
 """Raise a stage type's number whenever its code gives another result for the same input."""
 
-WITHOUT_EFFECT = {"name", "checkpoint_every"}
+WITHOUT_EFFECT = {"name", "checkpoint_every", "gradient_checkpointing"}
 """Fields that do not change what a stage makes, and so do not enter its key."""
 
 ROLES = ("policy", "reference", "comparisons", "reward", "prompts")
@@ -60,10 +60,17 @@ def make_plan(recipe: Recipe) -> tuple[Planned, ...]:
         index=0,
         name=BASE,
         type=BASE,
-        key=content_key({"type": BASE, "version": VERSIONS[BASE], "model": sources.model_fingerprint(model)}),
+        key=content_key(
+            {
+                "type": BASE,
+                "version": VERSIONS[BASE],
+                "model": sources.model_fingerprint(model),
+                "dtype": recipe.model.dtype,
+            }
+        ),
         stage=None,
         inputs={},
-        config={"type": BASE, "path": model},
+        config={"type": BASE, "path": model, "dtype": recipe.model.dtype},
     )
     planned = {BASE: base}
     for index, stage in enumerate(recipe.stages, start=1):

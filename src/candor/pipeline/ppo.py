@@ -6,41 +6,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from statistics import fmean
 
+import torch
+
 from candor.annotators.panel import Panel
 from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.models.chat import encode_prompt, encode_reply
-from candor.models.encoders import is_encoder
-from candor.models.heads import ValueModel
-from candor.models.load import Policy, Reward, save_policy
+from candor.models.load import Policy, Reward
 from candor.models.scorer import RewardScorer, TokenScorer
-from candor.models.window import within
 from candor.ops.batches import Row
-from candor.pipeline.context import CHECKPOINT, Context, fitting
+from candor.pipeline.context import Context, fitting
 from candor.pipeline.loop import Observe, consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known
+from candor.pipeline.trainees import ppo_models, reads_tokens, same_tokens, save_trained_policy
 from candor.pipeline.watch import Watch
 from candor.protocols import ReplyReader, Scorer
 from candor.recipe import PPOStage
 from candor.records import Completion, Prompt, ReplyKind, Stance
 from candor.runs import Work
 from candor.training.alarms import Watched
-from candor.training.ppo import ppo, total_updates
+from candor.training.ppo import MAX_RATIO_MISMATCH, MAX_RATIO_MISMATCH_BF16, ppo, total_updates
 from candor.training.rollout import BatchScorer
 from candor.training.sft import sft_rows
 from candor.training.state import StepOut, TrainState, adamw
 
 
 def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> None:
-    """Leaves ``checkpoint/``, ``metrics.jsonl`` and, where the truth is known, ``truth.jsonl``."""
-    policy = context.policy(planned.inputs["policy"])
-    reference = context.policy(planned.inputs["reference"])
-    reward = context.reward(planned.inputs["reward"])
+    """Leaves ``checkpoint/``, ``metrics.jsonl`` and, where the truth is known, ``truth.jsonl``; maybe ``adapter/``."""
+    models = ppo_models(stage, planned, context)
+    policy, reference, reward, value = models.policy, models.reference, models.reward, models.value
     _check_vocabulary(planned, policy, reference)
     stage = fitting(stage, policy.model, context)
     prompts = context.train_prompts(stage.prompts)
-    value = _value(stage, policy, reward, context)
     decay, eps = stage.weight_decay, stage.adam_eps
     state = TrainState(
         models={"policy": policy.model, "value": value},
@@ -50,9 +48,9 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         },
     )
     restore(state, work, context.tell, planned.name)
-    sampler = InProcessSampler(
-        policy.model,
-        policy.tokenizer,
+    sampler = partial(
+        InProcessSampler,
+        tokenizer=policy.tokenizer,
         temperature=stage.temperature,
         max_new_tokens=stage.max_new_tokens,
         name=planned.name,
@@ -64,10 +62,11 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         prompts=prompts,
         encode=partial(encode_prompt, policy.tokenizer),
         reference=reference.model,
-        sampler=sampler,
+        sampler=context.sampler(policy.model, sampler),
         scorer=_scorer(stage, policy, reward),
         pad_id=int(policy.tokenizer.pad_token_id or 0),
         demonstrations=_ptx_rows(stage, planned, policy, context),
+        max_ratio_mismatch=MAX_RATIO_MISMATCH if context.dtype == torch.float32 else MAX_RATIO_MISMATCH_BF16,
     )
     consume(
         _telling(steps, planned.name, len(prompts), context),
@@ -77,7 +76,7 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         tell=context.tell,
         observe=truth_of(context.panel(planned), context.reader) if opinions_known(prompts) else None,
     )
-    save_policy(work.path / CHECKPOINT, policy)
+    save_trained_policy(work, policy, planned, context)
 
 
 def _telling(steps: Iterator[StepOut], name: str, prompts: int, context: Context) -> Iterator[StepOut]:
@@ -135,7 +134,7 @@ def _ptx_rows(stage: PPOStage, planned: Planned, policy: Policy, context: Contex
 
 def _check_vocabulary(planned: Planned, policy: Policy, reference: Policy) -> None:
     """The same token ids go through both, so they have to mean the same."""
-    if not _same_tokens(policy, reference):
+    if not same_tokens(policy, reference):
         raise InputError(
             f"the reference {planned.inputs['reference'].name!r} has another vocabulary than the policy",
             where=planned.name,
@@ -143,31 +142,8 @@ def _check_vocabulary(planned: Planned, policy: Policy, reference: Policy) -> No
         )
 
 
-def _same_tokens(policy: Policy, other: Policy | Reward) -> bool:
-    """Whether the other model can read every token that the policy may sample, and takes it for the same."""
-    rows = [model.get_input_embeddings().weight.shape[0] for model in (policy.model, other.model)]
-    return policy.tokenizer.get_vocab() == other.tokenizer.get_vocab() and rows[0] <= rows[1]
-
-
-def _reads_tokens(stage: PPOStage, policy: Policy, reward: Reward) -> bool:
-    """Whether the reward model can be given the policy's tokens as they are."""
-    fits = within(reward.model, stage.max_length) == stage.max_length
-    return not is_encoder(reward.model) and _same_tokens(policy, reward) and fits
-
-
 def _scorer(stage: PPOStage, policy: Policy, reward: Reward) -> Scorer | BatchScorer:
     """Reads the policy's own token batches where both models write a conversation as the same tokens, else text."""
-    if _reads_tokens(stage, policy, reward) and policy.tokenizer.chat_template == reward.tokenizer.chat_template:
+    if reads_tokens(stage, policy, reward) and policy.tokenizer.chat_template == reward.tokenizer.chat_template:
         return TokenScorer(reward.model, offset=reward.offset)
     return RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset)
-
-
-def _value(stage: PPOStage, policy: Policy, reward: Reward, context: Context) -> ValueModel:
-    """Starts from the reward model where that reads the policy's tokens, else from the policy itself."""
-    if _reads_tokens(stage, policy, reward):
-        return ValueModel.from_reward(reward.model, offset=reward.offset)
-    context.tell.note(
-        f"{stage.name}: the reward model reads other tokens than the policy: replies are scored as texts, and the "
-        "value model starts from the policy"
-    )
-    return ValueModel.from_policy(policy.model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import combinations
 from statistics import fmean
@@ -10,14 +11,15 @@ from typing import Any
 
 from candor.audits.tallies import RATE, Estimate, Resampling, Tally
 from candor.errors import InputError
-from candor.models.load import Reward, save_reward
+from candor.models.load import Reward
 from candor.models.reading import reading_of
 from candor.models.scorer import RewardScorer
 from candor.ops.randomness import shuffled
-from candor.pipeline.context import CHECKPOINT, Context, fitting
+from candor.pipeline.context import Context, fitting
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known, stage_comparisons
+from candor.pipeline.trainees import reward_to_train, save_trained_reward
 from candor.pipeline.watch import Watch
 from candor.preferences.pairing import pair_comparisons, split_by_prompt
 from candor.recipe import CompareStage, RewardStage
@@ -37,10 +39,13 @@ Outcome = tuple[str, float]
 
 
 def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Context) -> None:
-    """Leaves ``checkpoint/`` (centred where there are demonstrations), ``metrics.jsonl`` and ``evaluation.json``."""
+    """Leaves ``checkpoint/`` (centred where there are demonstrations), ``metrics.jsonl`` and ``evaluation.json``.
+
+    With ``lora`` also ``adapter/``.
+    """
     comparisons = stage_comparisons(context.directory(planned.inputs["comparisons"]))
     split = split_by_prompt(comparisons, stage.heldout, context.seed)
-    reward = context.new_reward(planned, stage)
+    reward = reward_to_train(stage, planned, context)
     stage = fitting(stage, reward.model, context)
     tokenise = partial(_examples, reward=reward, stage=stage)
     train, heldout = tokenise(split.train), tokenise(split.heldout)
@@ -59,9 +64,9 @@ def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Contex
         tell=context.tell,
     )
     offset = _offset(stage, reward, context)
-    centred = Reward(model=reward.model, tokenizer=reward.tokenizer, offset=offset)
+    centred = replace(reward, offset=offset)
     evaluation = _evaluation(stage, planned, centred, split.heldout, heldout.examples, pad_id, context)
-    save_reward(work.path / CHECKPOINT, centred)
+    save_trained_reward(work, centred, planned, context)
     used = {"train": _counts(train), "heldout": _counts(heldout), "offset": offset}
     write_json(work.path / "evaluation.json", evaluation | used)
 

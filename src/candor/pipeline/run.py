@@ -14,7 +14,7 @@ from candor.models.load import check_checkpoint, check_reward_start, quiet_trans
 from candor.pipeline import sources
 from candor.pipeline.audit import run_audit
 from candor.pipeline.compare import run_compare
-from candor.pipeline.context import Context
+from candor.pipeline.context import Context, device
 from candor.pipeline.lastgood import finite
 from candor.pipeline.plan import VERSIONS, Planned, check_sources, make_plan
 from candor.pipeline.ppo import run_ppo
@@ -49,6 +49,7 @@ def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None, tracker: Tra
         for stage in resolved.stages:
             if isinstance(stage, RewardStage) and stage.model is not None:
                 check_reward_start(stage.model)
+        device(resolved.model.device)
         plan = make_plan(resolved)
         with locked(out), watched(tracker, out.resolve().name):
             logged.begin()

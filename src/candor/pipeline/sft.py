@@ -6,11 +6,11 @@ from functools import partial
 
 from candor.errors import InputError
 from candor.models.chat import encode_prompt, encode_reply
-from candor.models.load import save_policy
 from candor.ops.randomness import shuffled
-from candor.pipeline.context import CHECKPOINT, Context, fitting
+from candor.pipeline.context import Context, fitting
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
+from candor.pipeline.trainees import policy_to_train, save_trained_policy
 from candor.pipeline.watch import Watch
 from candor.recipe import SFTStage
 from candor.runs import Work, write_json
@@ -20,8 +20,8 @@ from candor.training.state import TrainState, adamw
 
 
 def run_sft(stage: SFTStage, planned: Planned, work: Work, context: Context) -> None:
-    """Leaves ``checkpoint/``, ``metrics.jsonl`` and ``data.json`` (what was used, cut and dropped)."""
-    policy = context.policy(planned.inputs["policy"])
+    """Leaves ``checkpoint/``, ``metrics.jsonl``, ``data.json`` (what was used, cut and dropped), maybe ``adapter/``."""
+    policy = policy_to_train(stage, planned, context)
     stage = fitting(stage, policy.model, context)
     given = context.demonstrations(stage.demonstrations)
     if stage.num_demonstrations is not None:
@@ -50,5 +50,5 @@ def run_sft(stage: SFTStage, planned: Planned, work: Work, context: Context) -> 
         watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(len(rows), stage))),
         tell=context.tell,
     )
-    save_policy(work.path / CHECKPOINT, policy)
+    save_trained_policy(work, policy, planned, context)
     write_json(work.path / "data.json", data)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from candor.models.compute import sharing_tolerance
 from candor.ops.batches import TOKEN_BUDGET
 from candor.ops.logprobs import reply_logprobs, takes_positions
 from candor.ops.packing import Layout, PackedBatch, Tree, allows_sharing
@@ -31,8 +32,9 @@ def layout_for(
     """Returns the layout that all ``models`` allow; ``outputs`` are theirs, tried on the longest tree there will be."""
     device = next(models[0].parameters()).device
     share = all(map(takes_positions, models))
+    tolerance = max(map(sharing_tolerance, models))
     return Layout(
-        share=share and all(allows_sharing(output, longest, pad_id, device) for output in outputs),
+        share=share and all(allows_sharing(output, longest, pad_id, device, tolerance) for output in outputs),
         pad_id=pad_id,
         device=device,
         size=config.micro_batch_size,

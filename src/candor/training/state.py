@@ -38,7 +38,10 @@ class StepOut:
 
 @dataclass
 class TrainState:
-    """Models and optimisers by name, and how far training has come."""
+    """Models and optimisers by name, and how far training has come.
+
+    Saved are the parameters that train alone: what is frozen under an adapter is where it was loaded from.
+    """
 
     models: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
@@ -57,7 +60,7 @@ class TrainState:
     def _replace(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         payload = {
-            "models": {name: model.state_dict() for name, model in self.models.items()},
+            "models": {name: _trained(model) for name, model in self.models.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "step": self.step,
             "scalars": dict(self.scalars),
@@ -99,9 +102,14 @@ class TrainState:
             raise DamagedState(f"saved training state is unreadable: {reason}", where=str(path), fix=fix) from error
         if set(payload["models"]) != set(self.models) or set(payload["optimizers"]) != set(self.optimizers):
             raise InputError("saved training state holds other models than this stage trains", where=str(path), fix=fix)
+        for name, model in self.models.items():
+            other = _differing(_trained(model), payload["models"][name])
+            if other:
+                what = f"saved training state does not fit: {len(other)} weights differ from those trained here"
+                raise InputError(f"{what}, such as {other[0]}", where=str(path), fix=fix)
         try:
             for name, model in self.models.items():
-                model.load_state_dict(payload["models"][name])
+                _load(_trained(model), payload["models"][name])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(payload["optimizers"][name])
         except (RuntimeError, ValueError) as error:
@@ -111,6 +119,21 @@ class TrainState:
         self.scalars.clear()
         self.scalars.update(payload["scalars"])
         return True
+
+
+def _trained(model: nn.Module) -> dict[str, Tensor]:
+    return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def _differing(own: dict[str, Tensor], saved: dict[str, Tensor]) -> list[str]:
+    """The names that only one of the two has, or with another shape."""
+    return [n for n in sorted({*own, *saved}) if n not in own or n not in saved or own[n].shape != saved[n].shape]
+
+
+def _load(own: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(saved[name])
 
 
 def adamw(
