@@ -31,6 +31,7 @@ class ModelConfig(Frozen):
     path: str = ATLAS
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"  # a GPU where there is one; or cpu, cuda, cuda:1
+    sampling_rows: PositiveInt = 256  # replies written at once; bounds memory and never changes a reply
 
     @field_validator("device")
     @classmethod

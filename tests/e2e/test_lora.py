@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,8 @@ from candor.cli import app
 from candor.models.twins import tensor_bytes
 from candor.pipeline import ppo, trainees
 from candor.pipeline.progress import Silent
+from candor.recipe import CompareStage
+from candor.recipe_io import load_recipe, parse_recipe, resolve, to_toml
 from candor.runs import read_json
 
 pytestmark = pytest.mark.usefixtures("stubs")
@@ -255,3 +258,33 @@ def test_what_cannot_be_is_one_line(world, overrides: tuple[str, ...], expected:
     result = CliRunner().invoke(app, ["run", str(world.recipe), "--out", str(world.runs / "x"), *arguments])
     assert result.exit_code == 2
     assert result.stderr.splitlines()[-1] == f"error: {expected}"
+
+
+@pytest.mark.parametrize("name", ["llm-lora", "llm-full"])
+def test_the_recipe_for_a_real_model_runs_on_a_tiny_one(name: str, files: Path, tmp_path: Path) -> None:
+    """The very text of the packaged recipe; set are only the paths and the sizes."""
+    small = ("batch_size=4", "max_length=96", "micro_batch_tokens=256", "warmup_steps=1")
+    sizes = [f"{stage}.{field}" for stage in ("sft", "reward", "ppo") for field in small]
+    paths = [f"model.path={files / 'model'}", f"sft.demonstrations={files / 'demonstrations.jsonl'}"]
+    paths += [f"compare.file={files / 'pairs.jsonl'}", "ppo.updates=2", "ppo.max_new_tokens=6"]
+    audit = ["audit.num_questions=3", "audit.max_new_tokens=6", "audit.bootstrap=20", "reward.heldout=0.25"]
+    done = api.run(name, out=tmp_path / name, overrides=[*paths, *sizes, *audit])
+    assert [*done.stages] == ["base", "sft", "compare", "reward", "ppo"]
+    assert len(metrics(done.path)) == 2
+    estimated = api.estimate(name, overrides=[*paths, *sizes, *audit])
+    assert [stage.name for stage in estimated.stages] == ["sft", "reward", "ppo", "audit"]
+    assert (done.stages["ppo"] / "adapter").is_dir() == (name == "llm-lora")
+    weights = load_file(done.checkpoint("ppo") / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {torch.bfloat16}
+    told = CliRunner().invoke(app, ["run", name, "--out", str(tmp_path / "x")])
+    assert told.exit_code == 2
+    assert told.stderr.startswith("error: DEMONSTRATIONS.jsonl: no such file")  # a placeholder that was left
+
+
+def test_the_published_recipes_resolve() -> None:
+    for name in ("llm-lora", "llm-full"):
+        recipe = resolve(load_recipe(name))
+        training = [stage for stage in recipe.stages if not isinstance(stage, CompareStage)]
+        assert all((stage.lora is not None) == (name == "llm-lora") for stage in training)
+        assert all(stage.gradient_checkpointing for stage in training)
+        assert parse_recipe(tomllib.loads(to_toml(recipe)), where=name) == recipe

@@ -16,12 +16,16 @@ from candor.generation import InProcessSampler
 from candor.models.adapters import add_adapter
 from candor.models.compute import BFloat16Sampler, as_given, cast_once, checkpoint_activations, compute_in
 from candor.models.heads import ValueModel, sequence_scores
-from candor.models.load import Policy, reward_from_policy
+from candor.models.load import Policy, load_policy, reward_from_policy
+from candor.models.replies import reply_rows
 from candor.models.twins import freeze, in_dtype, twin
 from candor.ops.batches import Row, make_batch
 from candor.ops.logprobs import places, token_logprobs
 from candor.protocols import Sampler
 from candor.recipe import LoraConfig
+from candor.records import Prompt
+from candor.testbeds.atlas.prompts import train_prompts
+from candor.training.ppo import MAX_RATIO_MISMATCH, MAX_RATIO_MISMATCH_BF16
 from tiny_models import tiny_llama, tiny_tokenizer, user_prompt
 
 ROWS = [Row(tokens=tuple((7 * i + 3 * j) % 60 + 2 for j in range(6 + 2 * i)), prompt_length=2) for i in range(4)]
@@ -164,3 +168,19 @@ def test_a_tied_head_keeps_its_embedding_in_full_precision() -> None:
     assert cast.get_input_embeddings().weight.dtype == torch.float32
     assert cast.base_model.layers[0].mlp.up_proj.weight.dtype == torch.bfloat16
     assert cast.base_model.norm.weight.dtype == torch.float32
+
+
+def test_bfloat16_rounds_within_the_bound_that_ppo_allows() -> None:
+    policy, prompts = load_policy("atlas"), train_prompts(0)[::56][:32]
+    compute_in(torch.bfloat16, policy.model)
+    sampler = InProcessSampler(policy.model, policy.tokenizer, temperature=1.0, max_new_tokens=32)
+    replies = sampler.sample(prompts, n=1, seed=0)
+    drawn = torch.tensor([logprob for reply in replies for logprob in reply.logprobs])
+
+    def worst(asked: list[Prompt]) -> float:
+        batch = make_batch(reply_rows(policy.tokenizer, asked, replies), 0)
+        with torch.no_grad():
+            return float((token_logprobs(policy.model, batch).logprobs[batch.reply_mask] - drawn).abs().max())
+
+    assert MAX_RATIO_MISMATCH / 2 < worst(prompts) < MAX_RATIO_MISMATCH_BF16 / 4
+    assert worst(prompts[1:] + prompts[:1]) > MAX_RATIO_MISMATCH_BF16  # control: other prompts are found

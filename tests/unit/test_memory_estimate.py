@@ -20,6 +20,7 @@ from transformers import (
 )
 from typer.testing import CliRunner
 
+from candor import api
 from candor.cli import app
 from candor.models.adapters import add_adapter
 from candor.models.architecture import architecture_from, architecture_of
@@ -173,7 +174,7 @@ def test_the_four_models_of_ppo_are_exact(dtype: str, shared: bool) -> None:
         setting(dtype, LORA),
         shared=shared,
         reward_lora=rewards if shared else None,
-        completions=8,
+        rows=8,
         places=64,
     )
     found = held([policy, reference, reward.model, value])
@@ -188,18 +189,59 @@ def test_numbers_of_the_embedded_base_and_of_the_sampler() -> None:
     assert architecture.body == sum(p.numel() for p in policy.model.base_model.parameters())
     config = policy.model.config
     cache = config.num_hidden_layers * 2 * config.num_key_value_heads * config.head_dim * 4 * 256 * 100
-    assert sampling(architecture, "float32", models=1, places=100).cache == cache
+    assert sampling(architecture, "float32", rows=256, places=100).cache == cache
     given = replace(setting(), tokens=10)
     assert logits(architecture, given) == 10 * config.vocab_size * 16
     assert logits(architecture, replace(given, tokens=10**7)) == 2**26 * 16  # never more at once
 
 
+def qwen(*, width: int, inner: int, layers: int, heads: int, keys: int, vocabulary: int = 151936) -> Qwen2Config:
+    return Qwen2Config(
+        vocab_size=vocabulary, hidden_size=width, intermediate_size=inner, num_hidden_layers=layers,
+        num_attention_heads=heads, num_key_value_heads=keys, tie_word_embeddings=vocabulary == 151936,
+    )  # fmt: skip
+
+
+REAL = {
+    "Qwen2.5 0.5B": qwen(width=896, inner=4864, layers=24, heads=14, keys=2),
+    "Qwen2.5 1.5B": qwen(width=1536, inner=8960, layers=28, heads=12, keys=2),
+    "Qwen2.5 3B": qwen(width=2048, inner=11008, layers=36, heads=16, keys=2),
+    "Qwen2.5 7B": qwen(width=3584, inner=18944, layers=28, heads=28, keys=4, vocabulary=152064),
+    "Llama 3.1 8B": LlamaConfig(vocab_size=128256, hidden_size=4096, intermediate_size=14336, num_hidden_layers=32,
+                                num_attention_heads=32, num_key_value_heads=8),
+}  # fmt: skip
+WAYS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "LoRA, shared backbone": ("llm-lora", ()),
+    "LoRA, four models": ("llm-lora", ("ppo.shared_backbone=false",)),
+    "every weight": ("llm-full", ()),
+}
+GPUS = (24, 80, 141)
+
+
+def memory_rows(folder: Path) -> list[str]:
+    """The table of docs/memory.md: GiB of a CUDA device by stage, and which GPUs hold the highest."""
+    lines = []
+    for name, config in REAL.items():
+        config.save_pretrained(folder / name)
+        for way, (recipe, overrides) in WAYS.items():
+            found = api.estimate(recipe, overrides=[f"model.path={folder / name}", *overrides])
+            gib = {stage.name: stage.memory.device / 2**30 for stage in found.stages}
+            fits = " ".join(str(gpu) for gpu in GPUS if found.peak <= gpu * 2**30) or "none"
+            sizes = " | ".join(f"{gib[stage]:.1f}" for stage in ("sft", "reward", "ppo", "audit"))
+            lines.append(f"| {name} | {way} | {sizes} | {fits} |")
+    return lines
+
+
+def test_the_documented_table_is_what_the_estimator_says(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "memory.md").read_text(encoding="utf-8")
+    header = "| model | what trains | sft | reward | ppo | audit | fits on (GB) |"
+    shown = text.split(header)[1].split("\n\n")[0].splitlines()[2:]
+    assert shown == memory_rows(tmp_path)
+
+
 def big(folder: Path) -> Path:
-    """A model of which there is only the configuration: Qwen2.5-7B's numbers."""
-    Qwen2Config(
-        vocab_size=152064, hidden_size=3584, intermediate_size=18944, num_hidden_layers=28, num_attention_heads=28,
-        num_key_value_heads=4, architectures=["Qwen2ForCausalLM"],
-    ).save_pretrained(folder)  # fmt: skip
+    """A model of which there is only the configuration."""
+    REAL["Qwen2.5 7B"].save_pretrained(folder)
     return folder
 
 
@@ -216,7 +258,10 @@ def test_the_command_needs_only_a_configuration(tmp_path: Path) -> None:
     stage = next(stage for stage in found["stages"] if stage["name"] == "ppo")
     assert float(ppo_line.split()[1]) == pytest.approx(stage["bytes"]["weights"] / 2**30, abs=0.01)
     assert stage["bytes"]["weights"] > 2 * 7_615_616_512
-    assert sum(p["bytes"]["device"] > 24 * 2**30 for p in found["stages"]) == ("does not fit" in told.stdout)
+    fits = all(s["bytes"]["device"] <= 24 * 2**30 for s in found["stages"])
+    assert told.stdout.splitlines()[-1].startswith("fits: " if fits else "does not fit: ")
+    small = CliRunner().invoke(app, [*command, "--gpu-memory", "16"])
+    assert small.stdout.splitlines()[-1].startswith("does not fit: ")
 
     refused = CliRunner().invoke(app, ["estimate", "--set", f"model.path={tmp_path}"])
     assert refused.exit_code == 2

@@ -15,9 +15,6 @@ from candor.ops.logprobs import LOGITS_AT_ONCE
 from candor.recipe import LoraConfig
 
 FLOAT32, BFLOAT16 = 4, 2
-SAMPLED_AT_ONCE = 256
-"""Rows that the sampler writes at once."""
-
 CUDA_OVERHEAD = 3 * 2**28
 """What a CUDA context and its libraries take before the first tensor: about .75 GiB. Assumed, not measured here."""
 
@@ -149,18 +146,18 @@ def training(architecture: Architecture, setting: Setting, *, head: Literal["voc
     )
 
 
-def sampling(architecture: Architecture, dtype: Literal["float32", "bfloat16"], *, models: int, places: int) -> Memory:
-    """Returns what sampling takes beside ``models`` loaded models; ``places``: tokens of prompt and reply."""
+def sampling(architecture: Architecture, dtype: Literal["float32", "bfloat16"], *, rows: int, places: int) -> Memory:
+    """Returns what a model takes to write ``rows`` replies at once; ``places``: tokens of prompt and reply."""
     a, size = architecture, BFLOAT16 if dtype == "bfloat16" else FLOAT32
     return Memory(
-        weights=models * size * a.parameters,
+        weights=size * a.parameters,
         optimizer=0,
         gradients=0,
         activations=0,
         logits=0,
         working=0,
-        cache=_cache(a, size, SAMPLED_AT_ONCE, places),
-        sampling=_sampled_logits(a, SAMPLED_AT_ONCE),
+        cache=_cache(a, size, rows, places),
+        sampling=_sampled_logits(a, rows),
     )
 
 
@@ -170,10 +167,14 @@ def ppo(
     *,
     shared: bool,
     reward_lora: LoraConfig | None,
-    completions: int,
+    rows: int,
     places: int,
 ) -> Memory:
-    """Returns what PPO's four models take; ``completions`` per update, of ``places`` tokens with their prompts."""
+    """Returns what PPO's four models take.
+
+    ``rows`` replies, of ``places`` tokens with their prompts, are sampled at once. ``reward_lora``: what the reward
+    model on a ``shared`` backbone was trained with.
+    """
     a, scalar = architecture, architecture.width
     adapter = 0 if setting.lora is None else a.adapter(setting.lora)
     frozen = setting.size
@@ -185,7 +186,6 @@ def ppo(
         weights = trains + frozen * (a.parameters + a.body)
     heads = FLOAT32 * (2 * scalar + 1)  # of the reward model and the value model, which has a bias
     trained = (a.parameters + a.body if setting.lora is None else 2 * adapter) + scalar + 1
-    rows = min(completions, SAMPLED_AT_ONCE)
     cast = BFLOAT16 * (a.matrices + a.parameters - a.body) if _casts(setting) else 0
     return Memory(
         weights=weights + heads,

@@ -79,8 +79,7 @@ def _measure(planned: Planned, context: Context) -> tuple[list[Finding], list[Ob
         helpfulness=None if panel is None else panel.helpfulness,
         bootstrap=config.bootstrap,
     )
-    observations: list[Observation] = []
-    sampled: list[Completion] = []
+    replies: dict[str, list[Completion]] = {}
     for subject in SUBJECTS:
         greedy = subject == "greedy"
         sampler = InProcessSampler(
@@ -89,15 +88,18 @@ def _measure(planned: Planned, context: Context) -> tuple[list[Finding], list[Ob
             temperature=config.temperature,
             max_new_tokens=config.max_new_tokens,
             greedy=greedy,
+            batch_size=context.recipe.model.sampling_rows,
             name=planned.name,
         )
         seed = step_seed(context.seed, "audit", subject)
-        replies = sampler.sample(prompts, n=1 if greedy else config.samples, seed=seed)
-        ratios = {} if greedy else _logprobs(planned, policy, prompts, replies, context)
-        observations += audit.observe(prompts, replies, subject=subject, **ratios)
-        sampled = sampled if greedy else replies
+        replies[subject] = sampler.sample(prompts, n=1 if greedy else config.samples, seed=seed)
+    policy.model.to("cpu")  # makes room on an accelerator: only one model is needed at a time
+    observations: list[Observation] = []
+    for subject, written in replies.items():
+        ratios = _logprobs(planned, policy, prompts, written, context) if subject == "sampled" else {}
+        observations += audit.observe(prompts, written, subject=subject, **ratios)
     findings = audit.findings(observations, seed=context.seed, stage=planned.name)
-    return findings + _reward_findings(planned, prompts, sampled, context), observations
+    return findings + _reward_findings(planned, prompts, replies["sampled"], context), observations
 
 
 def _logprobs(

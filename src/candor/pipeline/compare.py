@@ -44,6 +44,7 @@ def run_compare(stage: CompareStage, planned: Planned, work: Work, context: Cont
         policy.tokenizer,
         temperature=stage.temperature,
         max_new_tokens=stage.max_new_tokens,
+        batch_size=context.recipe.model.sampling_rows,
         name=planned.inputs["policy"].name,
     )
     panel = Panel(stage.panel, context.reader, stage.feedback, context.seed)

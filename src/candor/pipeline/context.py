@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,7 @@ class Context:
 
     def reward(self, planned: Planned) -> Reward:
         """Loads the reward model of a finished stage, to be used as it is."""
+        self._make_room()
         reward = load_reward(self.checkpoint(planned), dtype=self.dtype)
         reward.model.to(self.device)
         compute_in(self.dtype, reward.model)
@@ -75,9 +77,16 @@ class Context:
 
     def weights(self, planned: Planned, dtype: torch.dtype) -> Policy:
         """Loads a policy held in ``dtype``, on the device in use; how it computes is not settled yet."""
+        self._make_room()
         policy = load_policy(self.checkpoint(planned), dtype=dtype)
         policy.model.to(self.device)
         return policy
+
+    def _make_room(self) -> None:
+        """Frees models that nobody holds any more: modules refer to each other in circles, and so outlive their use."""
+        if self.device.type == "cuda":
+            gc.collect()
+            torch.cuda.empty_cache()
 
     def sampler(self, model: PreTrainedModel, make: Callable[[PreTrainedModel], Sampler]) -> Sampler:
         """A sampler of a model that trains, in the recipe's precision; ``make`` makes one for a model."""

@@ -71,7 +71,7 @@ def estimate(recipe: Recipe) -> MemoryEstimate:
         if (memory := _memory(stage, resolved, architecture)) is not None
     ]
     places = AUDIT_PROMPT + resolved.audit.max_new_tokens
-    audit = sampling(architecture, resolved.model.dtype, models=2, places=places)
+    audit = sampling(architecture, resolved.model.dtype, rows=resolved.model.sampling_rows, places=places)
     stages.append(StageMemory(name=AUDIT, type=AUDIT, memory=audit))
     return MemoryEstimate(recipe=resolved, architecture=architecture, stages=tuple(stages))
 
@@ -82,7 +82,7 @@ def _memory(stage: Stage, recipe: Recipe, architecture: Architecture) -> Memory 
             if stage.file is not None:
                 return None
             places = AUDIT_PROMPT + stage.max_new_tokens
-            return sampling(architecture, recipe.model.dtype, models=1, places=places)
+            return sampling(architecture, recipe.model.dtype, rows=recipe.model.sampling_rows, places=places)
         case SFTStage():
             return training(architecture, _setting(stage, recipe), head="vocabulary")
         case RewardStage():
@@ -94,7 +94,7 @@ def _memory(stage: Stage, recipe: Recipe, architecture: Architecture) -> Memory 
                 _setting(stage, recipe),
                 shared=stage.shared_backbone,
                 reward_lora=reward.lora if isinstance(reward, RewardStage) else None,
-                completions=stage.batch_size,
+                rows=min(stage.batch_size, recipe.model.sampling_rows),
                 places=stage.max_length,
             )
 

@@ -53,6 +53,7 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         tokenizer=policy.tokenizer,
         temperature=stage.temperature,
         max_new_tokens=stage.max_new_tokens,
+        batch_size=context.recipe.model.sampling_rows,
         name=planned.name,
     )
     steps = ppo(
