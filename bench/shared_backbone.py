@@ -47,7 +47,7 @@ batch_size = 8
 [[stages]]
 type = "ppo"
 updates = 1
-batch_size = 64
+batch_size = 32
 responses = 4
 epochs = 2
 max_new_tokens = 14
