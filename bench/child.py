@@ -10,22 +10,21 @@ import argparse
 import json
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-
-import torch
 
 from bench import flops
 from bench.case import Case
 from bench.cases import ALL
 from bench.memory import PeakMemory
-from bench.sides import Pause, Step, Stopped, take_turns
+from bench.sides import Step, Stopped, take_turns
 from bench.world import World, use_offline
 
 DISCARD = 3
 """Steps that are not timed: memory pools, thread pools and caches settle in them."""
 
-MEMORY_STEPS, COUNTED_STEPS = 4, 2
+MEMORY_STEPS, COUNTED_STEPS = 3, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -69,35 +68,26 @@ def _token_rate(steps: list[Step]) -> float | None:
 
 
 def measure_side(case: Case, world: World, side: str) -> dict[str, float]:
-    """Peak memory of a few steps of one side above what its imports and data take, and operations per step."""
+    """Peak memory of a side's first steps above what its imports and data take, and operations per step after them."""
     import trl  # noqa: F401  both libraries are loaded whichever is measured
 
-    _ = world.tokenizer, world.questions, world.pairs, world.rankings, world.demonstrations
-    run = partial(case.sides[side], world)
-    memory = PeakMemory(world.device)
-    _steps(run, MEMORY_STEPS)
-    peak = memory.mib()
-    few = flops.counted(lambda: _steps(run, 1))
-    more = flops.counted(lambda: _steps(run, 1 + COUNTED_STEPS))
-    return {"peak_mib": peak, "flops": (more - few) / COUNTED_STEPS}
-
-
-def _steps(run: partial[None], number: int) -> None:
-    """Runs a side's first steps in this thread."""
-    left = number
+    _ = world.question_tokens, world.pairs, world.rankings, world.demonstrations
+    memory, counter = PeakMemory(world.device), flops.counter()
+    steps, peak = 0, 0.0
 
     def pause(**_: float) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
+        nonlocal steps, peak
+        steps += 1
+        if steps == MEMORY_STEPS:
+            peak = memory.mib()
+            counter.__enter__()
+        elif steps == MEMORY_STEPS + COUNTED_STEPS:
+            counter.__exit__(None, None, None)
             raise Stopped
 
-    wanted: Pause = pause
-    try:
-        run(wanted)
-    except Stopped:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
+    with suppress(Stopped):
+        case.sides[side](world, pause)
+    return {"peak_mib": peak, "flops": counter.get_total_flops() / COUNTED_STEPS}
 
 
 if __name__ == "__main__":

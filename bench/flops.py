@@ -25,14 +25,19 @@ CPU_ATTENTION = {  # torch counts the kernels of accelerators only
 }
 
 
-def counted(work: Callable[[], None]) -> int:
-    """Returns the operations of all matrix products and attention that ``work`` ran in this thread, 2 per multiply-add.
+def counter() -> FlopCounterMode:
+    """Counts, as a context, the operations of all matrix products and attention in this thread, 2 per multiply-add.
 
     Attention counts every pair of places, whatever the mask leaves of them: that is what the kernels are given.
     """
-    with FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION) as counter:
+    return FlopCounterMode(display=False, custom_mapping=CPU_ATTENTION)
+
+
+def counted(work: Callable[[], object]) -> int:
+    """Returns the operations of ``work``."""
+    with counter() as counting:
         work()
-    return counter.get_total_flops()
+    return counting.get_total_flops()
 
 
 def matmul_peak(device: torch.device, dtype: torch.dtype) -> float:

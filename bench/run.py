@@ -56,11 +56,11 @@ def _parser() -> argparse.ArgumentParser:
         return [name.strip() for name in text.split(",") if name.strip()]
 
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="about two minutes: the small model, few repeats")
+    parser.add_argument("--quick", action="store_true", help="about two minutes: the small model, 5 rounds, no memory")
     parser.add_argument("--cases", type=names, help="by the start of their names; all but pipeline by default")
     parser.add_argument("--sizes", type=names, help=f"of {', '.join(SIZES)}; all by default")
-    parser.add_argument("--repeats", type=int, help="paired rounds per case at most (20; 7 with --quick)")
-    parser.add_argument("--seconds", type=float, help="per case, after which 5 rounds are enough (45; 6 with --quick)")
+    parser.add_argument("--repeats", type=int, help="paired rounds per case at most (20; 5 with --quick)")
+    parser.add_argument("--seconds", type=float, help="per case, after which 5 rounds are enough (30; 3 with --quick)")
     parser.add_argument("--scale", type=float, default=0.5, help="of the pipeline's data and updates (0.5)")
     parser.add_argument("--no-memory", action="store_true", help="leave out memory and operations")
     parser.add_argument("--out", type=Path, help="a .json file for everything, or a .md file for the table")
@@ -77,8 +77,8 @@ def measure(cases: Sequence[Case], given: argparse.Namespace) -> Json:
     lacking = [name for name in asked if SIZES[name].needs_cuda and not torch.cuda.is_available()]
     sizes = [name for name in asked if name not in lacking]
     options = {
-        "repeats": given.repeats or (7 if given.quick else 20),
-        "seconds": given.seconds or (6.0 if given.quick else 45.0),
+        "repeats": given.repeats or (5 if given.quick else 20),
+        "seconds": given.seconds or (3.0 if given.quick else 30.0),
         "scale": given.scale,
     }
     results: list[Json] = []
@@ -88,7 +88,7 @@ def measure(cases: Sequence[Case], given: argparse.Namespace) -> Json:
         for size in sizes:
             for case in cases:
                 timing = _child("time", directory, size, case, **options)
-                no_memory = given.no_memory or case.rounds is not None
+                no_memory = given.no_memory or given.quick or case.rounds is not None
                 peaks[size] = max(peaks.get(size, 0.0), timing["matmul_peak"])
                 sides = {name: _side(directory, size, case, name, no_memory) for name in case.sides}
                 found = list(_results(case, size, timing, sides))
