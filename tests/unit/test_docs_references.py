@@ -48,7 +48,8 @@ def unknown_commands(text: str) -> list[str]:
         first, _, second = shown.partition(" ")
         command = getattr(group, "commands", {}).get(first)
         below = getattr(command, "commands", None)
-        if command is None or (below is not None and second not in below):
+        alone = not second and bool(getattr(command, "params", ()))  # a group that does something by itself
+        if command is None or (below is not None and second not in below and not alone):
             wrong.append(shown if below is not None else first)
     return wrong
 

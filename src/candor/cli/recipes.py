@@ -16,10 +16,10 @@ from candor.storage import no_file_in_the_way, writing
 EXAMPLES = """
 \b
 Examples:
-  candor recipes                        the packaged recipes, one line each
-  candor recipes show default           its text
-  candor recipes show default --json    every field, defaults filled in
-  candor recipes copy default my.toml   a copy to change, then: candor run my.toml
+  candor recipes                           the packaged recipes, one line each
+  candor recipes show default              its text
+  candor recipes show default --json       every field, defaults filled in
+  candor recipes copy default mine.toml    a copy to change, then: candor run mine.toml
 """
 
 SHOW_EXAMPLES = """
@@ -32,9 +32,9 @@ Examples:
 COPY_EXAMPLES = """
 \b
 Examples:
-  candor recipes copy default               to default.toml
-  candor recipes copy default my.toml
-  candor recipes copy hh my.toml --force    replaces my.toml
+  candor recipes copy default                 to default.toml
+  candor recipes copy default mine.toml
+  candor recipes copy hh mine.toml --force    replaces mine.toml
 """
 
 app = typer.Typer(help="List, show and copy the packaged recipes.", rich_markup_mode=None, epilog=EXAMPLES)

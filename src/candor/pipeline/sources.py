@@ -87,8 +87,12 @@ def distinct_prompts(comparisons: Sequence[Comparison]) -> list[Prompt]:
 
 def fingerprint(kind: Kind, source: str, *, seed: int) -> str:
     """The content hash of a source: the testbed's records themselves (``kind`` says which), or the file's bytes."""
-    if source != ATLAS:
-        return hash_path(Path(source))
+    return _atlas_fingerprint(kind, seed) if source == ATLAS else hash_path(Path(source))
+
+
+@lru_cache(maxsize=16)
+def _atlas_fingerprint(kind: Kind, seed: int) -> str:
+    """Thousands of records to text: once per process is enough, and a plan asks for it once per stage."""
     records: Sequence[Prompt] | Sequence[Demonstration]
     match kind:
         case "demonstrations":

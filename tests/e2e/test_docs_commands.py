@@ -1,0 +1,193 @@
+"""Every command that the documentation shows is executed: what is quick for real, what trains up to its training.
+
+The names in the documentation stand for the tiny world: ``my.toml`` is its recipe, ``default-seed0`` a finished run of
+it, ``pairs.jsonl`` its comparisons. A run of any other recipe would take minutes: it is read, overridden, resolved,
+planned and checked as ever, and only the loop over its stages is left out (HEAVY).
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import candor.pipeline.run as pipeline
+import candor.report
+from candor import api
+from candor.cli import chat, export, pretrain, recipes, report, run, runs
+from docs_commands import Sandbox, Shown, commands, links
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "bench").rglob("*.md"))]
+
+HEAVY = {
+    "candor run": "trains for minutes unless the recipe is the tiny one: planned and checked, its stages left out",
+    "candor pretrain": "three quarters of an hour: called with what was asked for, and not run",
+}
+
+
+@pytest.fixture
+def sandbox(world: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    folder = tmp_path / "sandbox"
+    (folder / "experiments").mkdir(parents=True)
+    shutil.copytree(finished, folder / "runs" / "default-seed0")
+    (folder / "questions.txt").write_text("Capital of Kenya?\nAre you sure?\n")
+    (folder / "pairs.jsonl.gz").write_bytes(gzip.compress((world.folder / "pairs.jsonl").read_bytes()))
+    links(folder, {file.name: file for file in world.folder.iterdir()} | {"my.toml": world.recipe})
+    links(folder, {name: world.folder / "model" for name in ("path/to/checkpoint", "path/to/encoder", "my-base")})
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setattr("webbrowser.open", lambda url: True)
+    for place in ("typer.completion", "typer._completion_shared"):
+        monkeypatch.setattr(f"{place}._get_shell_name", lambda: "bash")
+    _leave_training_out(monkeypatch, finished)
+    _draw_once(monkeypatch)
+    return Sandbox(folder, ROOT)
+
+
+def _leave_training_out(monkeypatch: pytest.MonkeyPatch, finished: Path) -> None:
+    """Runs of the tiny recipe are real; others end where their first stage would start."""
+    whole = pipeline._run
+
+    def planned(recipe: Any, resolved: Any, plan: Any, store: Any, *rest: Any) -> None:
+        if resolved.name == "tiny":
+            whole(recipe, resolved, plan, store, *rest)
+        else:
+            shutil.copy(finished / "summary.json", store.run_dir)
+
+    monkeypatch.setattr(pipeline, "_run", planned)
+    monkeypatch.setattr(api, "pretrain_atlas", lambda out, *, seed, tell: Path(out))
+
+
+def _draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All reports here are of one run: the first is drawn, the others are copies of it."""
+    draw = candor.report.write_report
+
+    def write(directory: Path) -> Path:
+        if DRAWN.get("page") is None:
+            DRAWN["page"] = draw(directory).read_bytes()
+        (directory / "report.html").write_bytes(DRAWN["page"])
+        return directory / "report.html"
+
+    monkeypatch.setattr("candor.report.write_report", write)
+
+
+DRAWN: dict[str, bytes] = {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
+    assert sandbox.problems(commands(page.read_text(encoding="utf-8"))) == []
+
+
+EXAMPLES = {
+    f"{module.__name__}.{name}": text
+    for module in (chat, export, pretrain, recipes, report, run, runs)
+    for name, text in vars(module).items()
+    if name.endswith("EXAMPLES")
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_of_a_help_text_works(name: str, sandbox: Sandbox) -> None:
+    shown = [Shown(re.split(r"\s{2,}", line.strip())[0]) for line in EXAMPLES[name].splitlines() if "  candor " in line]
+    assert len(shown) >= 2
+    assert sandbox.problems(shown) == []
+
+
+def test_the_pages_show_what_they_should() -> None:
+    """Were blocks not found, the tests above would pass over nothing."""
+    found = {page.name: [one.text for one in commands(page.read_text(encoding="utf-8"))] for page in PAGES}
+    assert {"make run", "make test", "candor run my.toml"} <= {
+        re.split(r"\s{2,}", line)[0] for line in found["README.md"]
+    }
+    shown = " ".join(found["commands.md"])
+    for command in (
+        "run",
+        "runs",
+        "chat",
+        "report",
+        "export",
+        "recipes",
+        "recipes show",
+        "recipes copy",
+        "pretrain atlas",
+    ):
+        assert f"candor {command} " in shown
+
+
+BROKEN = """
+`candor run --tensorbord tb` in passing, and `candor shout`.
+
+```console
+candor runs            # fine
+candor fly             # unknown
+candor chat default-seed0 --loud
+candor chat nobody --prompt hi
+candor run --set ppo.kl_coeff=0.1
+candor run hh --set compare.file=none-there.jsonl
+make cake
+frobnicate --now
+python bench/nothing.py
+$ candor runs
+```
+
+```
+candor export default-seed0 compare out
+this is output, and no command
+candor run [RECIPE] [--outt DIR]
+```
+"""
+
+
+def test_what_does_not_exist_is_found(sandbox: Sandbox) -> None:
+    told = sandbox.problems(commands(BROKEN.replace("$ candor runs\n", "")))
+    expected = [
+        ("candor fly", "no such command 'fly'"),
+        ("candor chat default-seed0 --loud", "no such option: --loud"),
+        ("candor chat nobody --prompt hi", "no such run"),
+        ("candor run --set ppo.kl_coeff=0.1", "unknown key"),
+        ("candor run hh --set compare.file=none-there.jsonl", "none-there.jsonl"),
+        ("make cake", "make refuses it"),
+        ("frobnicate --now", "nobody knows the program 'frobnicate'"),
+        ("python bench/nothing.py", "there is no bench/nothing.py"),
+        ("candor export default-seed0 compare out", "has no model"),
+        ("candor run [RECIPE] [--outt DIR]", "no option --outt"),
+        ("candor run --tensorbord tb", "no option --tensorbord"),
+        ("candor shout", "no command 'shout'"),
+    ]
+    assert len(told) == len(expected), told
+    for line, (command, reason) in zip(told, expected, strict=True):
+        assert line.startswith(command)
+        assert reason in line
+
+
+def test_blocks_with_prompts_comments_pipes_and_files(sandbox: Sandbox) -> None:
+    assert commands(BROKEN)[0].text == "candor runs", "with $ only such lines are commands"
+    joined = "```sh\ncandor chat default-seed0 \\\n  --prompt hi\n```\n"
+    assert [one.text for one in commands(joined)] == ["candor chat default-seed0  --prompt hi"]
+    piped = 'A=1 printf "hello\\n" | candor chat default-seed0 sft --json > told.json && candor runs  # both'
+    assert sandbox.problems([Shown(piped)]) == []
+    assert '"prompt": "hello"' in (sandbox.folder / "told.json").read_text()
+
+
+def test_the_notebook_page_runs_as_it_stands(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    import altair
+
+    text = (ROOT / "docs" / "notebook.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert len(cells) >= 7
+    names: dict[str, Any] = {}
+    with altair.renderers.enable("default"):  # put back what the page turns on
+        for cell in cells:
+            exec(compile(cell, "docs/notebook.md", "exec"), names)
+    assert names["run"].findings.height > 50
+    assert names["seen"]["rank"].is_not_null().all()
+    assert names["replies"].filter(names["pl"].col("stance") == "asserts_false").height > 0
+    assert names["curve"]["step"].to_list() == list(range(1, 21))
+    assert "<svg" in (sandbox.folder / "beliefs.svg").read_text()
+    assert capsys.readouterr().out.strip() or names["reply"].text == ""
