@@ -35,6 +35,14 @@ def test_saturated_two_by_two_adds_half_to_each_cell() -> None:
     assert fit.coef == pytest.approx([logits[0], logits[1] - logits[0]])
 
 
+@pytest.mark.parametrize("trials", [(1.0, 1.0), (3.0, 1.0)])
+def test_few_trials_a_cell_have_a_fit_too(trials: tuple[float, float]) -> None:
+    """A step that left out what the penalty adds would swing between two values for ever."""
+    fit = firth_logistic(DESIGN[[0, 3]], np.zeros(2), np.array(trials))
+    logits = [np.log(0.5 / (m + 0.5)) for m in trials]
+    assert fit.coef == pytest.approx([logits[0], (logits[1] - logits[0]) / 3])
+
+
 @pytest.mark.parametrize("successes", [MIXED, SEPARATED, np.zeros(4), TRIALS], ids=["mixed", "split", "none", "all"])
 def test_fit_maximises_the_penalised_likelihood(successes: FloatArray) -> None:
     fit = firth_logistic(DESIGN, successes, TRIALS)
