@@ -99,8 +99,7 @@ class Sandbox:
         if words[:3] == ["python", "-m", "candor"]:
             return _in_process(words[3:], given)
         if program == "make":
-            done = subprocess.run(["make", "-n", *words[1:]], cwd=self.root, capture_output=True, text=True)
-            return done if done.returncode == 0 else f"make refuses it: {done.stderr.strip()}"
+            return self._make(words)
         if program in ("python", "torchrun"):
             return self._script(words)
         if program in FEEDERS:
@@ -108,6 +107,19 @@ class Sandbox:
         if program in ELSEWHERE:
             return subprocess.CompletedProcess(words, 0, stdout="", stderr="")
         return f"nobody knows the program {program!r}"
+
+    def _make(self, words: list[str]) -> Any:
+        """What make would do is asked for; options that it would pass on (ARGS) have to be known to who gets them."""
+        done = subprocess.run(["make", "-n", *words[1:]], cwd=self.root, capture_output=True, text=True)
+        if done.returncode != 0:
+            return f"make refuses it: {done.stderr.strip()}"
+        if any(word.startswith("ARGS=") for word in words):
+            last = shlex.split(done.stdout.splitlines()[-1])
+            program = Path(last[0]).name
+            if program == "candor":
+                return (unknown_words(shlex.join(["candor", *last[1:]])) or [done])[0]
+            return self._script(last) if program == "python" else done
+        return done
 
     def _script(self, words: list[str]) -> Any:
         """Scripts measure for minutes: that they are there and know their options is what is checked."""

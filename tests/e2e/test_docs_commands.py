@@ -131,6 +131,8 @@ candor chat nobody --prompt hi
 candor run --set ppo.kl_coeff=0.1
 candor run hh --set compare.file=none-there.jsonl
 make cake
+make run ARGS="--sead 3"
+make bench ARGS="--quickly"
 frobnicate --now
 python bench/nothing.py
 $ candor runs
@@ -153,6 +155,8 @@ def test_what_does_not_exist_is_found(sandbox: Sandbox) -> None:
         ("candor run --set ppo.kl_coeff=0.1", "unknown key"),
         ("candor run hh --set compare.file=none-there.jsonl", "none-there.jsonl"),
         ("make cake", "make refuses it"),
+        ("make run ARGS=", "no option --sead"),
+        ("make bench ARGS=", "bench/run.py knows no --quickly"),
         ("frobnicate --now", "nobody knows the program 'frobnicate'"),
         ("python bench/nothing.py", "there is no bench/nothing.py"),
         ("candor export default-seed0 compare out", "has no model"),

@@ -14,7 +14,7 @@ import pytest
 from candor.errors import InputError
 from candor.records import Choice, Comparison, Completion, Message, Prompt, Ranking, Ratings, to_json
 from candor.results import Run
-from candor.results.frames import COMPARISONS, FINDINGS, comparisons_frame, findings_frame
+from candor.results.frames import ALARMS, COMPARISONS, FINDINGS, alarms_frame, comparisons_frame, findings_frame
 from candor.results.headline import headline
 from candor.runs import read_findings
 from fake_run import FakeRun, write_fake_run
@@ -73,6 +73,22 @@ def test_samples_carry_the_claim_beside_the_reply(run: Run) -> None:
     assert frame["prompt"].to_list() == [row["prompt"]["messages"][-1]["content"] for row in raw]
     with pytest.raises(InputError, match="no audited replies here"):
         run.samples("reward")
+
+
+def test_alarms_are_rows_of_their_stage(run: Run, tmp_path: Path) -> None:
+    assert run.alarms.is_empty()
+    assert run.alarms.schema == pl.Schema(ALARMS)
+    raised = {"step": 3, "event": "raised", "name": "kl_negative", "severity": "warning", "seen": "KL -1"}
+    rows = [
+        raised | {"cause": "c", "setting": "ppo.temperature", "stage": "ppo"},
+        {"step": 9, "event": "cleared", "name": "kl_negative"},
+    ]
+    (tmp_path / "alarms.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    frame = alarms_frame({"ppo": tmp_path})
+    assert frame.select("stage", "step", "event", "setting").rows() == [
+        ("ppo", 3, "raised", "ppo.temperature"),
+        ("ppo", 9, "cleared", None),
+    ]
 
 
 def test_comparisons_by_response(tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ COMPARISONS = {
     "shown": pl.Int64, "seconds": pl.Float64,
 }  # fmt: skip
 
+ALARMS = {
+    "stage": pl.String, "step": pl.Int64, "event": pl.String, "name": pl.String, "severity": pl.String,
+    "seen": pl.String, "cause": pl.String, "setting": pl.String,
+}  # fmt: skip
 RUNS: dict[str, Any] = {
     "name": pl.String, "recipe": pl.String, "seed": pl.Int64, "state": pl.String, "at": pl.String,
     "metric": pl.String, "before": pl.Float64, "after": pl.Float64, "when": pl.Datetime(time_zone="UTC"),
@@ -89,6 +93,16 @@ def comparisons_frame(stages: Mapping[str, Path]) -> pl.DataFrame:
         for row in _responses(name, comparison)
     ]
     return pl.DataFrame(rows, schema=COMPARISONS)
+
+
+def alarms_frame(stages: Mapping[str, Path]) -> pl.DataFrame:
+    """A row per alarm of the given stages that was raised, or cleared again, at an update of its training."""
+    rows = [
+        {name: row.get(name) for name in ALARMS} | {"stage": stage}
+        for stage, path in stages.items()
+        for row in read_records(path / "alarms.jsonl", dict)
+    ]
+    return pl.DataFrame(rows, schema=ALARMS)
 
 
 def _numbers(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

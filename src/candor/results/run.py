@@ -89,6 +89,16 @@ class Run:
         compares = {name: path for name, path in self.stages.items() if self.manifests[name].type == "compare"}
         return comparisons_frame(compares)
 
+    @cached_property
+    def alarms(self) -> polars.DataFrame:
+        """What the training loop warned of: a row per alarm that was ``raised`` or ``cleared``.
+
+        Columns: stage, step (the update), event, name, severity, seen, cause, setting (what to change).
+        """
+        from candor.results.frames import alarms_frame
+
+        return alarms_frame(self.stages)
+
     def chart(self, name: str) -> altair.LayerChart:
         """One chart by name, as a notebook displays it; ``sycophancy`` is the first. Names: ``list(run.charts)``.
 
