@@ -265,3 +265,19 @@ def test_a_wrong_name_is_told_before_torch_is_loaded(finished: Path) -> None:
     command = [sys.executable, "-c", check, "chat", str(finished), "dpo", "--prompt", "hi"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr.splitlines()[0][:30]) == (0, f"error: {finished}"[:30])
+
+
+def test_it_speaks_in_the_precision_of_the_run(finished: Path, tmp_path: Path) -> None:
+    import torch
+
+    shutil.copytree(finished, tmp_path / "half")
+    recipe = json.loads((finished / "recipe.resolved.json").read_text())
+    recipe["model"]["dtype"] = "bfloat16"
+    (tmp_path / "half" / "recipe.resolved.json").write_text(json.dumps(recipe))
+    for run, dtype in ((finished, torch.float32), (tmp_path / "half", torch.bfloat16)):
+        (speaker,) = load_speakers(Run(run), ["sft"])
+        assert {p.dtype for p in speaker.policy.model.parameters()} == {dtype}
+        assert speaker.policy.model.get_input_embeddings().weight.dtype == dtype
+    asked = ("--greedy", "--prompt", "Capital of Kenya?", "--json")
+    both = [json.loads(invoke(str(run), "sft", *asked).stdout)["replies"] for run in (finished, tmp_path / "half")]
+    assert both[0][0]["logprob"] != both[1][0]["logprob"] == pytest.approx(both[0][0]["logprob"], abs=0.3)

@@ -9,6 +9,7 @@ from candor.chat.history import fit
 from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.models.chat import encode_prompt
+from candor.models.compute import DTYPES, compute_in
 from candor.models.load import Policy, load_policy
 from candor.models.window import window
 from candor.ops.randomness import step_seed
@@ -147,12 +148,17 @@ class Talk:
 
 
 def load_speakers(run: Run, stages: Sequence[str]) -> list[Speaker]:
-    """Returns speakers with the policies of these stages. Raises InputError for a stage without one."""
+    """Returns speakers with the policies of these stages, in the precision in which the run sampled from them.
+
+    They lie on an accelerator where there is one, wherever the run was made. Raises InputError for a stage without one.
+    """
+    dtype = DTYPES[run.recipe["model"].get("dtype", "float32")]
     sources = [run.policy_source(stage) for stage in stages]  # before anything is loaded
     speakers = []
     for stage, source in zip(stages, sources, strict=True):
-        policy = load_policy(source)
+        policy = load_policy(source, dtype=dtype)
         policy.model.to(device())
+        compute_in(dtype, policy.model)
         speakers.append(Speaker(stage, policy))
     return speakers
 
