@@ -18,7 +18,8 @@ import pytest
 import candor.pipeline.run as pipeline
 import candor.report
 from candor import api
-from candor.cli import chat, export, pretrain, recipes, report, run, runs
+from candor.cli import chat, estimate, export, pretrain, recipes, report, run, runs
+from candor.recipe_io import packaged_recipes
 from docs_commands import Sandbox, Shown, commands, links
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +87,7 @@ def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
 
 EXAMPLES = {
     f"{module.__name__}.{name}": text
-    for module in (chat, export, pretrain, recipes, report, run, runs)
+    for module in (chat, estimate, export, pretrain, recipes, report, run, runs)
     for name, text in vars(module).items()
     if name.endswith("EXAMPLES")
 }
@@ -108,6 +109,7 @@ def test_the_pages_show_what_they_should() -> None:
     shown = " ".join(found["commands.md"])
     for command in (
         "run",
+        "estimate",
         "runs",
         "chat",
         "report",
@@ -118,6 +120,14 @@ def test_the_pages_show_what_they_should() -> None:
         "pretrain atlas",
     ):
         assert f"candor {command} " in shown
+
+
+@pytest.mark.parametrize("name", packaged_recipes())
+def test_commands_in_the_comments_of_a_recipe_exist(name: str, sandbox: Sandbox) -> None:
+    lines = packaged_recipes()[name].read_text(encoding="utf-8").splitlines()
+    shown = [Shown(line.lstrip("# "), synopsis=True) for line in lines if re.match(r"#\s+candor ", line)]
+    assert shown or name == "default"
+    assert sandbox.problems(shown) == []
 
 
 BROKEN = """

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from candor.cli.completion import recipes
+
 EXAMPLES = """
 \b
 Examples:
   candor estimate                                      the default recipe
-  candor estimate llm-lora --set model.path=my-model --gpu-memory 24
+  candor estimate llm-lora --set model.path=my-base --gpu-memory 24
   candor estimate my.toml --set ppo.gradient_checkpointing=true --json
 
 Only the model's config.json is read. The arithmetic is in docs/memory.md.
@@ -23,7 +25,10 @@ GIB = 2**30
 
 def estimate(
     recipe: Annotated[
-        str | None, typer.Argument(help="A TOML file or the name of a packaged recipe.", show_default="default")
+        str | None,
+        typer.Argument(
+            help="A TOML file or the name of a packaged recipe.", show_default="default", autocompletion=recipes
+        ),
     ] = None,
     gpu_memory: Annotated[
         float | None, typer.Option(min=0, help="GiB of the GPU: says whether it fits.", show_default=False)
