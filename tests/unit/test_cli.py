@@ -99,6 +99,14 @@ def test_run_passes_on_what_was_asked_for(instant: dict[str, Any]) -> None:
     assert "to standard error" in result.stderr
 
 
+def test_a_tracker_is_passed_on_only_where_it_was_asked_for(instant: dict[str, Any], tmp_path: Path) -> None:
+    assert invoke("run", "--tensorboard", str(tmp_path / "tb")).exit_code == 0
+    assert isinstance(instant["tracker"], api.TensorBoard)
+    assert (tmp_path / "tb").is_dir()
+    invoke("run")
+    assert instant["tracker"] is None
+
+
 def test_json_is_all_there_is_on_standard_output(instant: dict[str, Any]) -> None:
     result = invoke("run", "--json")
     assert json.loads(result.stdout) == SUMMARY
