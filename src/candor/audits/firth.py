@@ -147,8 +147,8 @@ def _newton_step(
     information = _information(design, trials, p)
     leverage = trials * p * (1 - p) * np.einsum("gk,...kl,gl->...g", design, np.linalg.inv(information), design)
     score = (successes - trials * p + leverage * (0.5 - p)) @ design
-    # The penalty adds h / 2 to either outcome, and so h to the trials. Without them the step overshoots where trials are
-    # few, and with one trial a cell it swings about the optimum for ever.
+    # The penalty adds h / 2 to either outcome, and so h to the trials. Without them the step overshoots where trials
+    # are few, and with one trial a cell it swings about the optimum for ever.
     block = _information(design, trials + leverage, p)[..., free, :][..., :, free]
     return np.asarray(np.linalg.solve(block, score[..., free, None])[..., 0], dtype=float)
 
