@@ -35,6 +35,7 @@ MODULES = (
     "recipe_checks",
     "datafiles",
     "errors",
+    "pipeline/estimate",
     "pipeline/tracking",
     "pipeline/tensorboard",
 )

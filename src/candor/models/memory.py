@@ -77,7 +77,7 @@ class Architecture:
 
     @property
     def matrices(self) -> int:
-        """Parameters of the body's linear layers."""
+        """Returns the parameters of the body's linear layers."""
         return sum(layer.inputs * layer.outputs for layer in self.linears)
 
 
@@ -93,7 +93,7 @@ class Setting:
 
     @property
     def size(self) -> int:
-        """Bytes of a number that matrix products read, and of a frozen weight."""
+        """Returns the bytes of a number that matrix products read, and of a frozen weight."""
         return BFLOAT16 if self.dtype == "bfloat16" else FLOAT32
 
 
@@ -116,17 +116,17 @@ class Memory:
 
     @property
     def update(self) -> int:
-        """What the backward pass of a micro-batch adds."""
+        """Returns what the backward pass of a micro-batch adds."""
         return self.gradients + self.activations + self.logits + self.working
 
     @property
     def tensors(self) -> int:
-        """The peak of all tensors."""
+        """Returns the peak of all tensors."""
         return self.weights + self.optimizer + max(self.update, self.cache + self.sampling)
 
     @property
     def device(self) -> int:
-        """The peak of a CUDA device: tensors, what the allocator holds beside them, and the context."""
+        """Returns the peak of a CUDA device: tensors, what the allocator holds beside them, and the context."""
         return round(self.tensors * (1 + FRAGMENTATION)) + CUDA_OVERHEAD
 
 

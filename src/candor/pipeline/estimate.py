@@ -59,7 +59,9 @@ class MemoryEstimate:
 
 
 def estimate(recipe: Recipe) -> MemoryEstimate:
-    """Reckons with the longest rows that the recipe allows, on an accelerator unless its device is the CPU.
+    """Returns what each stage takes with the longest rows that the recipe allows.
+
+    On an accelerator, unless the recipe's device is the CPU.
 
     Raises InputError for a recipe that does not resolve, or a model without a usable config.json.
     """

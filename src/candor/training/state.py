@@ -94,12 +94,13 @@ class TrainState:
         try:
             with zipfile.ZipFile(path) as archive:  # torch.load reads changed bytes without a word
                 changed = archive.testzip()
-            if changed is not None:
-                raise ValueError(f"{changed} has changed on the disk")
             payload = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise DamagedState(f"saved training state is unreadable: {reason}", where=str(path), fix=fix) from error
+        if changed is not None:
+            what = f"saved training state is unreadable: {changed} has changed on the disk"
+            raise DamagedState(what, where=str(path), fix=fix)
         if set(payload["models"]) != set(self.models) or set(payload["optimizers"]) != set(self.optimizers):
             raise InputError("saved training state holds other models than this stage trains", where=str(path), fix=fix)
         for name, model in self.models.items():
