@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 from scipy import stats
 
 from candor.recipe import PPOStage, RewardStage, SFTStage, TrainingConfig
+from candor.recipe_io import load_recipe, resolve
 from candor.records import Completion, Prompt
 from candor.testbeds.tabular import EOS, TabularPolicy, TabularSampler, TabularScorer, TabularValue, TokenTree
 from candor.training.alarms import QUIET, RULES, History, Watched, check, not_finite, replay, trend
@@ -68,6 +71,12 @@ def test_each_fires_when_its_condition_is_first_met(name: str) -> None:
     assert found[0].stage == "ppo"
     assert "ppo." in found[0].setting or name == "kl_negative"
     assert "None" not in str(found[0])
+
+
+def test_sixteen_bits_may_round_further() -> None:
+    half = Watched(stage="ppo", config=PPOStage(name="ppo"), total=100, half=True)
+    assert replay(half, history(ratio_mismatch=after(10, 0.12, 0.06))) == ()
+    assert [alarm.name for alarm in replay(half, history(ratio_mismatch=after(10, 0.45, 0.06)))] == ["ratio_off"]
 
 
 def test_nothing_is_raised_where_nothing_is_wrong() -> None:
@@ -198,6 +207,25 @@ def test_missing_numbers_raise_nothing() -> None:
 def test_what_is_not_finite_names_the_cause() -> None:
     assert not_finite(watched(), 3, "nan").setting == "lower ppo.lr (now 0.0003)"
     assert not_finite(watched(), 3, "nan", fix="check the reward model").setting == "check the reward model"
+
+
+def test_the_default_recipe_raises_what_it_should_and_no_more() -> None:
+    """The history of a default run (seed 0), recorded: what it learns is sycophancy, and all else goes well."""
+    recorded = json.loads((Path(__file__).parent / "default_run_history.json").read_text())
+
+    def rows(columns: dict[str, list[float]]) -> Rows:
+        names = list(columns)
+        lines = zip(*columns.values(), strict=True)
+        return [{"step": t, **dict(zip(names, line, strict=True))} for t, line in enumerate(lines, 1)]
+
+    truth = rows(recorded["truth"])
+    found = {}
+    for stage in resolve(load_recipe("default")).stages:
+        if isinstance(stage, TrainingConfig):
+            history = rows(recorded[stage.name])
+            found[stage.name] = replay(watched(stage, len(history)), history, truth if stage.name == "ppo" else ())
+    assert (found["sft"], found["reward"]) == ((), ())
+    assert [(alarm.name, alarm.step) for alarm in found["ppo"]] == [("sycophancy", 10)]
 
 
 # --- real training, made to go wrong -----------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from candor.training.state import TrainState
+from candor.training.state import TrainState, trained
 
 COPY_BYTES = 256 * 1024 * 1024
 """Up to this size a state is copied before every update of several optimiser steps: some tens of milliseconds. Beyond
@@ -32,12 +32,7 @@ class LastGood:
         """Call it before every update."""
         self._taken = _steps_taken(self._state)
         if self._copies:
-            self._copy = {
-                "models": {name: copy.deepcopy(model.state_dict()) for name, model in self._state.models.items()},
-                "optimizers": {name: copy.deepcopy(o.state_dict()) for name, o in self._state.optimizers.items()},
-                "step": self._state.step,
-                "scalars": dict(self._state.scalars),
-            }
+            self._copy = copy.deepcopy(self._state.payload())
 
     def recover(self) -> bool:
         """Makes the state that of :meth:`mark`; False where it has changed and there is no copy, or is no good."""
@@ -45,13 +40,7 @@ class LastGood:
         if _steps_taken(state) != self._taken:
             if self._copy is None:
                 return False
-            for name, model in state.models.items():
-                model.load_state_dict(self._copy["models"][name])
-            for name, optimizer in state.optimizers.items():
-                optimizer.load_state_dict(self._copy["optimizers"][name])
-            state.step = self._copy["step"]
-            state.scalars.clear()
-            state.scalars.update(self._copy["scalars"])
+            state.load(self._copy)
         return all(finite(model) for model in state.models.values())
 
 
@@ -61,12 +50,11 @@ def finite(model: nn.Module) -> bool:
 
 
 def state_bytes(state: TrainState) -> int:
-    """About what a saved state takes: every tensor of the models once, and two moments per trained number."""
-    tensors = {t.data_ptr(): t for model in state.models.values() for t in model.state_dict().values()}
-    trained = {
-        id(p): p for optimizer in state.optimizers.values() for group in optimizer.param_groups for p in group["params"]
-    }
-    return sum(t.nbytes for t in tensors.values()) + 2 * sum(p.nbytes for p in trained.values())
+    """About what a saved state takes: every parameter that trains once, and two moments for each."""
+    saved = {p.data_ptr(): p.nbytes for model in state.models.values() for p in trained(model).values()}
+    groups = (group for optimizer in state.optimizers.values() for group in optimizer.param_groups)
+    moments = {p.data_ptr(): 2 * p.nbytes for group in groups for p in group["params"]}
+    return sum(saved.values()) + sum(moments.values())
 
 
 def _steps_taken(state: TrainState) -> int:

@@ -39,7 +39,7 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
     _check_vocabulary(planned, policy, reference)
     stage = fitting(stage, policy.model, context)
     prompts = context.train_prompts(stage.prompts)
-    decay, eps = stage.weight_decay, stage.adam_eps
+    decay, eps, half = stage.weight_decay, stage.adam_eps, context.dtype != torch.float32
     state = TrainState(
         models={"policy": policy.model, "value": value},
         optimizers={
@@ -67,13 +67,13 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         scorer=_scorer(stage, policy, reward),
         pad_id=int(policy.tokenizer.pad_token_id or 0),
         demonstrations=_ptx_rows(stage, planned, policy, context),
-        max_ratio_mismatch=MAX_RATIO_MISMATCH if context.dtype == torch.float32 else MAX_RATIO_MISMATCH_BF16,
+        max_ratio_mismatch=MAX_RATIO_MISMATCH_BF16 if half else MAX_RATIO_MISMATCH,
     )
     consume(
         _telling(steps, planned.name, len(prompts), context),
         state=state,
         work=work,
-        watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(stage))),
+        watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(stage), half=half)),
         tell=context.tell,
         observe=truth_of(context.panel(planned), context.reader) if opinions_known(prompts) else None,
     )

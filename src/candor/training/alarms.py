@@ -28,8 +28,9 @@ since before the first update the KL is rounding (about 1e-6) with a standard er
 RATIO = 1e-3
 """|log ratio| before anything changed. In float32 it is about 1e-5: a hundred times that is no rounding."""
 
-RATIO_HALF = 0.1
-"""The same where the policy computes in 16 bits, whose rounding alone gives some hundredths of a nat."""
+RATIO_HALF = 0.25
+"""The same where the policy computes in 16 bits: rounding alone gave up to .12 nats, and a wrong temperature .45
+(:mod:`candor.training.ppo`)."""
 
 EOS_UPDATES, EOS_RATE, EOS_CLEAR = 3, 0.01, 0.05
 """So many updates in a row of which at most this share of the replies ends by itself."""
@@ -57,11 +58,15 @@ VALUE_UPDATES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
-    """The stage that is watched: its name in the recipe, its configuration, and how many updates it has."""
+    """The stage that is watched: its name in the recipe, its configuration, and how many updates it has.
+
+    ``half``: the policy computes in 16 bits.
+    """
 
     stage: str
     config: TrainingConfig
     total: int
+    half: bool = False
 
     def now(self, field: str) -> str:
         """A setting as one finds it in the recipe, with its value, such as ``ppo.lr (now 0.0003)``."""
@@ -187,8 +192,7 @@ def kl_negative(watched: Watched, history: History) -> Alarm | None:
 def ratio_off(watched: Watched, history: History) -> Alarm | None:
     """Sampler and policy disagree before anything was changed."""
     off = history.last("ratio_mismatch", 1)
-    half = "16" in str(getattr(watched.config, "precision", "")) or "16" in str(getattr(watched.config, "dtype", ""))
-    if not off or off[0] <= (RATIO_HALF if half else RATIO):
+    if not off or off[0] <= (RATIO_HALF if watched.half else RATIO):
         return None
     return _alarm(
         ratio_off,

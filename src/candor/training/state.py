@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,18 +58,31 @@ class TrainState:
         with writing(directory / STATE_FILE):
             self._replace(directory)
 
-    def _replace(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        payload = {
-            "models": {name: _trained(model) for name, model in self.models.items()},
+    def payload(self) -> dict[str, Any]:
+        """Returns what is saved: the tensors themselves, not copies of them."""
+        return {
+            "models": {name: trained(model) for name, model in self.models.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "step": self.step,
             "scalars": dict(self.scalars),
         }
+
+    def load(self, payload: Mapping[str, Any]) -> None:
+        """Takes over what :meth:`payload` gave for the same models."""
+        for name, model in self.models.items():
+            _load(trained(model), payload["models"][name])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(payload["optimizers"][name])
+        self.step = int(payload["step"])
+        self.scalars.clear()
+        self.scalars.update(payload["scalars"])
+
+    def _replace(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         unfinished = directory / f".{STATE_FILE}.unfinished"
         try:
             with unfinished.open("wb") as file:
-                torch.save(payload, file)
+                torch.save(self.payload(), file)
                 file.flush()
                 os.fsync(file.fileno())
             unfinished.replace(directory / STATE_FILE)
@@ -91,38 +105,24 @@ class TrainState:
         if not path.is_file():
             return False
         fix = "delete it to train this stage from its start"
-        try:
-            with zipfile.ZipFile(path) as archive:  # torch.load reads changed bytes without a word
-                changed = archive.testzip()
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise DamagedState(f"saved training state is unreadable: {reason}", where=str(path), fix=fix) from error
-        if changed is not None:
-            what = f"saved training state is unreadable: {changed} has changed on the disk"
-            raise DamagedState(what, where=str(path), fix=fix)
+        payload = _read(path, fix)
         if set(payload["models"]) != set(self.models) or set(payload["optimizers"]) != set(self.optimizers):
             raise InputError("saved training state holds other models than this stage trains", where=str(path), fix=fix)
         for name, model in self.models.items():
-            other = _differing(_trained(model), payload["models"][name])
+            other = _differing(trained(model), payload["models"][name])
             if other:
                 what = f"saved training state does not fit: {len(other)} weights differ from those trained here"
                 raise InputError(f"{what}, such as {other[0]}", where=str(path), fix=fix)
         try:
-            for name, model in self.models.items():
-                _load(_trained(model), payload["models"][name])
-            for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(payload["optimizers"][name])
+            self.load(payload)
         except (RuntimeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(f"saved training state does not fit: {reason}", where=str(path), fix=fix) from error
-        self.step = int(payload["step"])
-        self.scalars.clear()
-        self.scalars.update(payload["scalars"])
         return True
 
 
-def _trained(model: nn.Module) -> dict[str, Tensor]:
+def trained(model: nn.Module) -> dict[str, Tensor]:
+    """Returns the parameters that train, by name: not copies, and without their gradients."""
     return {name: p.detach() for name, p in model.named_parameters() if p.requires_grad}
 
 
@@ -135,6 +135,19 @@ def _load(own: dict[str, Tensor], saved: dict[str, Tensor]) -> None:
     with torch.no_grad():
         for name, parameter in own.items():
             parameter.copy_(saved[name])
+
+
+def _read(path: Path, fix: str) -> dict[str, Any]:
+    """Reads a saved state whole or raises DamagedState; torch.load reads changed bytes without a word."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            changed = archive.testzip()
+        if changed is None:
+            return dict(torch.load(path, map_location="cpu", weights_only=True))
+        reason = f"{changed} has changed on the disk"
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+    raise DamagedState(f"saved training state is unreadable: {reason}", where=str(path), fix=fix)
 
 
 def adamw(
