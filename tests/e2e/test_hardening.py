@@ -38,7 +38,7 @@ def refused(*arguments: str) -> str:
 def interrupted_before_its_checkpoint(world, out: Path) -> Path:
     """Runs until PPO is trained and its policy not yet written, and returns the state that was saved last."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("candor.pipeline.ppo.save_policy", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr("candor.pipeline.ppo.save_trained_policy", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert CliRunner().invoke(app, ["run", str(world.recipe), "--out", str(out)]).exit_code == 130
     return out / "stages/04-ppo/state/state.pt"
 
