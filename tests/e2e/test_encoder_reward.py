@@ -16,7 +16,6 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from architectures import save, save_encoder
 from candor import api
 from candor.models.load import load_reward, start_reward
-from candor.pipeline import ppo
 from candor.pipeline.progress import Silent
 from candor.records import Completion, Message, Prompt
 from candor.runs import read_json
@@ -99,7 +98,7 @@ def test_the_same_recipe_takes_an_encoder(name: str, files: Path, world, tmp_pat
 def test_a_value_model_from_the_policy_starts_at_nought(tmp_path: Path) -> None:
     for name in ("gpt2", "gemma3"):
         policy = api.load_policy(save(name, tmp_path / name))
-        value = ppo.ValueModel.from_policy(policy.model)
+        value = api.ValueModel.from_policy(policy.model)
         ids = torch.tensor([[4, 5, 6]])
         assert value(ids, torch.ones_like(ids)).abs().max().item() == 0.0
         with torch.no_grad():

@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,14 @@ from candor.runs import hash_path
 from forked import Forked, Server
 
 WEIGHTS = "stages/04-ppo/checkpoint/model.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def heard() -> Iterator[None]:
+    """A shell that runs its command in the background has it ignore Ctrl-C, which tests then would too."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def wait_for(place: Path, process: Forked, *, lines: int = 0) -> None:
