@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cases = [case for case in ALL if wanted(case, given.cases)]
     if not cases:
         sys.exit(f"error: no case starts with {given.cases}; there are {', '.join(case.name for case in ALL)}")
-    report = measure(cases, given)
+    report = measure(cases, given) if given.join is None else table.joined([_read(path) for path in given.join])
     text = table.render(report)
     print(text)
     if given.out is not None:
@@ -64,8 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--scale", type=float, default=0.5, help="of the pipeline's data and updates (0.5)")
     parser.add_argument("--no-memory", action="store_true", help="leave out memory and operations")
     parser.add_argument("--out", type=Path, help="a .json file for everything, or a .md file for the table")
+    parser.add_argument("--join", type=Path, nargs="+", help="measure nothing: put earlier --out files into one table")
     parser.add_argument("--write-docs", action="store_true", help="put the table into docs/benchmarks.md")
     return parser
+
+
+def _read(path: Path) -> Json:
+    return dict(json.loads(path.read_text()))
 
 
 def measure(cases: Sequence[Case], given: argparse.Namespace) -> Json:

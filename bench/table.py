@@ -22,6 +22,27 @@ def render(report: Mapping[str, Any]) -> str:
     return "\n".join([*_preamble(report), "", HEADER, *rows, "", *skipped]).rstrip() + "\n"
 
 
+def joined(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Several calls' reports as one, smaller sizes first. Raises ValueError where they are of different machines."""
+    first = reports[0]
+    if any(report["machine"] != first["machine"] for report in reports):
+        raise ValueError("the reports were measured on different machines, or with different packages")
+    peaks: dict[str, float] = {}
+    for report in reports:
+        for size, rate in report["matmul_peaks"].items():
+            peaks[size] = max(peaks.get(size, 0.0), rate)
+    results = [result for report in reports for result in report["results"]]
+    sizes = sorted(peaks, key=lambda size: float(size[:-1]) * (1000 if size.endswith("b") else 1))
+    return {
+        "date": max(report["date"] for report in reports),
+        "command": "`, `".join(report["command"] for report in reports),
+        "machine": first["machine"],
+        "matmul_peaks": {size: peaks[size] for size in sizes},
+        "results": sorted(results, key=lambda result: sizes.index(result["size"])),
+        "skipped": first["skipped"],
+    }
+
+
 def _preamble(report: Mapping[str, Any]) -> list[str]:
     machine = report["machine"]
     packages = ", ".join(f"{name} {number}" for name, number in machine["packages"].items())

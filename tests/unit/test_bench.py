@@ -205,6 +205,19 @@ def test_the_table_says_what_was_measured_with_interval_target_and_verdict():
     assert "- 0.5b: not measured, it needs a CUDA device and there is none here." in text
 
 
+def test_several_calls_make_one_table_if_they_are_of_one_machine():
+    large = report(result(size="30m")) | {"matmul_peaks": {"30m": 200e9}, "command": "python -m bench.run --sizes 30m"}
+    both = table.joined([large, report(result()), report(result(target=2.0)) | {"matmul_peaks": {"1m": 240e9}}])
+    assert [one["size"] for one in both["results"]] == ["1m", "1m", "30m"]
+    assert both["matmul_peaks"] == {"1m": 240e9, "30m": 200e9}
+    text = table.render(both)
+    assert "`python -m bench.run --sizes 30m`, `python -m bench.run --quick`" in text
+    assert text.count("not measured") == 1
+    other = report() | {"machine": report()["machine"] | {"threads": 4}}
+    with pytest.raises(ValueError, match="different machines"):
+        table.joined([report(), other])
+
+
 def test_the_table_goes_between_its_markers_and_nowhere_else():
     page = f"before\n{table.START}\nold\n{table.END}\nafter\n"
     once = table.replace_table(page, "new\n")
