@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -110,7 +111,14 @@ class Sandbox:
 
     def _make(self, words: list[str]) -> Any:
         """What make would do is asked for; options that it would pass on (ARGS) have to be known to who gets them."""
-        done = subprocess.run(["make", "-n", *words[1:]], cwd=self.root, capture_output=True, text=True)
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        done = subprocess.run(
+            ["make", "-n", "--no-print-directory", *words[1:]],
+            cwd=self.root,
+            env=outside,  # the tests themselves may run under make, which would tell where it is
+            capture_output=True,
+            text=True,
+        )
         if done.returncode != 0:
             return f"make refuses it: {done.stderr.strip()}"
         if any(word.startswith("ARGS=") for word in words):
