@@ -94,7 +94,11 @@ def read_rows(path: str | Path) -> Iterator[Row]:
 
 def _lines(path: Path) -> Iterator[bytes]:
     if not path.exists():
-        raise InputError("no such file", where=str(path), fix="check the path; it is relative to where candor runs")
+        raise InputError(
+            "no such file",
+            where=str(path),
+            fix="check the path: one in a recipe is looked for beside the recipe, then in this directory",
+        )
     if path.is_dir():
         raise InputError("is a directory, expected a .jsonl or .jsonl.gz file", where=str(path))
     try:
@@ -109,7 +113,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def _object(path: Path, number: int, line: bytes) -> Mapping[str, Any]:
     where = f"{path}, line {number}"
     try:
-        value = json.loads(line.decode("utf-8-sig"))  # some editors start a file with a byte order mark
+        value = json.loads(line.decode("utf-8-sig").rstrip("\r\n"))  # some editors start a file with a byte order mark
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8 text (byte {error.start})", where=where) from error
     except (ValueError, RecursionError) as error:

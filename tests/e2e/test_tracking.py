@@ -100,6 +100,8 @@ def test_a_place_that_cannot_be_written_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="a file is where a directory should be"):
         api.TensorBoard(tmp_path / "file" / "tb")
+    with pytest.raises(InputError, match="a file is where a directory should be"):
+        api.TensorBoard(tmp_path / "file")
 
 
 def test_replies_are_shown_as_they_are(finished: Path) -> None:

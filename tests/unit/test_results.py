@@ -182,3 +182,8 @@ def test_the_headline_is_the_first_measure_that_some_stage_has() -> None:
     assert reward is not None
     assert reward.text() == "reward 1.50 [0.10, 0.90]"
     assert headline({"stages": []}) is None
+
+
+def test_a_run_that_is_not_there_is_no_empty_run(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such run directory"):
+        Run(tmp_path / "nope")

@@ -11,7 +11,7 @@ from candor.errors import InputError
 from candor.pipeline.tracking import Rows, StageRecord
 from candor.records import Finding, Prompt
 from candor.runs import read_json, write_json
-from candor.storage import writing
+from candor.storage import no_file_in_the_way, writing
 
 AUDIT = "audit"
 SUBJECTS = ("sampled", "heldout")
@@ -37,6 +37,7 @@ class TensorBoard:
             )
         self._root = self._run = Path(directory)
         self._writers: dict[str, Any] = {}
+        no_file_in_the_way(self._root / "run")
         with writing(self._root):
             self._root.mkdir(parents=True, exist_ok=True)
 

@@ -26,12 +26,15 @@ class Run:
 
     ``run.findings``, ``run.metrics(...)``, ``run.samples(...)`` and ``run.comparisons`` are polars data frames;
     ``run.chart(...)`` and ``run.charts`` are Altair charts. Files are read when they are first asked for and kept.
+    Raises InputError where there is no such directory.
     """
 
     path: Path
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
+        if not self.path.is_dir():
+            raise InputError("no such run directory", where=str(self.path), fix="give the folder that holds stages/")
 
     @cached_property
     def summary(self) -> dict[str, Any]:
