@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,33 @@ def writing(path: Path, *, needs: int | None = None) -> Iterator[None]:
         if number is None:
             raise
         raise storage_error(number, path, needs=needs) from error
+
+
+@contextmanager
+def replacing(directory: Path) -> Iterator[Path]:
+    """Yields an empty directory beside ``directory`` that takes its place once the block is done and on the disk.
+
+    Raises StorageError where the disk does not let it; what was in ``directory`` is then still there.
+    """
+    with writing(directory):
+        parent = directory.resolve().parent
+        parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".unfinished", dir=parent))
+        old = unfinished.with_suffix(".old.unfinished")
+        try:
+            yield unfinished
+            for file in unfinished.rglob("*"):
+                with file.open("rb") as handle:
+                    os.fsync(handle.fileno())
+            unfinished.chmod(0o755)
+            if directory.exists():
+                directory.rename(old)
+            unfinished.rename(directory)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            if old.exists() and not directory.exists():
+                old.rename(directory)  # the new one could not take its place
+            shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

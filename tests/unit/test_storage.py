@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from candor.jsonl import write_rows
 from candor.models.load import Policy, save_policy
 from candor.runs import RunStore, StepLog, write_json, write_text
-from candor.storage import StorageError, disk_error, disk_failures, free_bytes, size, writing
+from candor.storage import StorageError, disk_error, disk_failures, free_bytes, replacing, size, writing
 from candor.training.state import TrainState
 from disks import remount, small_disk
 from tiny_models import tiny_llama, tiny_tokenizer
@@ -152,7 +152,7 @@ def rows():
     yield {"a": 1}
     die()
 def checkpoint():
-    with candor.models.load._replacing(directory / "stages/01-sft/checkpoint") as unfinished:
+    with candor.storage.replacing(directory / "stages/01-sft/checkpoint") as unfinished:
         (unfinished / "model.safetensors").write_text("half")
         die()
 writers = (
@@ -176,3 +176,28 @@ for write in writers:
     (tmp_path / "stages" / "01-sft" / "kept.json").write_text(json.dumps({}))
     RunStore(tmp_path)
     assert left(tmp_path) == {"kept.json"}
+
+
+def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "checkpoint"
+    with replacing(place) as unfinished:
+        (unfinished / "weights").write_text("first")
+    rename = Path.rename
+
+    def refused(self: Path, target: Path) -> Path:
+        if Path(target) == place and not self.name.endswith(".old.unfinished"):
+            raise OSError(errno.ENOSPC, "full")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(StorageError, match="no space left"), replacing(place) as unfinished:
+        (unfinished / "weights").write_text("second")
+    assert (place / "weights").read_text() == "first"
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
+    monkeypatch.undo()
+    with replacing(place) as unfinished:
+        (unfinished / "weights").write_text("second")
+    assert (place / "weights").read_text() == "second"
+    assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]

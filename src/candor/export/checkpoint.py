@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +10,7 @@ from candor.errors import InputError
 from candor.export.card import model_card
 from candor.recipe import ATLAS
 from candor.results.run import POLICY_TYPES, Run
-from candor.storage import no_file_in_the_way, writing
+from candor.storage import no_file_in_the_way, replacing
 
 CARD = "README.md"
 ADAPTER = "adapter_config.json"
@@ -43,7 +39,7 @@ def export_stage(run: Run, stage: str, directory: str | Path, *, force: bool = F
     target = Path(directory)
     source, kind = _source(run, stage)
     _check_target(target, run, force=force)
-    with writing(target), _replacing(target) as unfinished:
+    with replacing(target) as unfinished:
         _write_checkpoint(source, unfinished)
         (unfinished / CARD).write_text(model_card(run, stage, unfinished), encoding="utf-8")
     files = {file.relative_to(target).as_posix(): file.stat().st_size for file in sorted(target.rglob("*"))}
@@ -95,24 +91,3 @@ def _write_checkpoint(source: Path, target: Path) -> None:
     for file in sorted(source.iterdir()):
         if file.is_file() and not file.name.startswith(".") and file.suffix not in (".py", ".md"):
             shutil.copyfile(file, target / file.name)
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Yields an empty directory beside ``target`` that takes its place once the block is done and on the disk."""
-    parent = target.resolve().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".unfinished", dir=parent))
-    old = unfinished.with_suffix(".replaced")
-    try:
-        yield unfinished
-        for file in unfinished.rglob("*"):
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
-        unfinished.chmod(0o755)
-        if target.exists():
-            target.rename(old)
-        unfinished.rename(target)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)

@@ -30,7 +30,7 @@ def check_hub_name(name: str) -> None:
     except (RepositoryNotFoundError, EntryNotFoundError, ValueError) as error:
         raise _missing(name, "the hub has no such model") from error
     except Exception as error:  # the network's failures have no common type
-        raise _missing(name, f"the hub cannot be asked ({_first_line(error)})") from error
+        raise _missing(name, f"the hub cannot be asked ({first_line(error)})") from error
 
 
 def _missing(name: str, why: str) -> InputError:
@@ -40,5 +40,6 @@ def _missing(name: str, why: str) -> InputError:
     return InputError(f"no such checkpoint: no directory of this name, and {why}", where=name, fix=fix)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def first_line(error: Exception) -> str:
+    """Returns what an error says first, for a message of one line."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")

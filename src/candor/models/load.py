@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,10 +30,10 @@ from candor.errors import InputError
 from candor.models.chat import eos_id
 from candor.models.encoders import is_encoder, last_layer, pair_marks
 from candor.models.heads import init_reward_head
-from candor.models.hub import check_hub_name
+from candor.models.hub import check_hub_name, first_line
 from candor.models.twins import twin
 from candor.recipe import ATLAS
-from candor.storage import writing
+from candor.storage import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -238,7 +235,7 @@ def reward_from_policy(policy: Policy, *, seed: int, share: bool = False) -> Rew
 
 def save_policy(directory: Path, policy: Policy) -> None:
     """Writes model and tokenizer to ``directory``, replacing it whole, and only once everything is on the disk."""
-    with _replacing(directory) as unfinished:
+    with replacing(directory) as unfinished, quiet_transformers():
         policy.model.save_pretrained(unfinished)
         policy.tokenizer.save_pretrained(unfinished)
 
@@ -246,7 +243,7 @@ def save_policy(directory: Path, policy: Policy) -> None:
 def save_reward(directory: Path, reward: Reward) -> None:
     """Like :func:`save_policy`; the offset goes into the config as ``candor_reward_offset``."""
     setattr(reward.model.config, OFFSET_KEY, float(reward.offset))
-    with _replacing(directory) as unfinished:
+    with replacing(directory) as unfinished, quiet_transformers():
         reward.model.save_pretrained(unfinished)
         reward.tokenizer.save_pretrained(unfinished)
 
@@ -286,10 +283,10 @@ def _config(source: str) -> Any:
         with quiet_transformers():
             return AutoConfig.from_pretrained(source)
     except StrictDataclassError as error:
-        raise InputError(f"its config.json cannot be read: {_first_line(error)}", where=source) from error
+        raise InputError(f"its config.json cannot be read: {first_line(error)}", where=source) from error
     except (OSError, ValueError) as error:
         tried = "" if Path(source).is_dir() else "no such directory here, and as a hub name: "
-        raise InputError(f"no such checkpoint: {tried}{_first_line(error)}", where=source) from error
+        raise InputError(f"no such checkpoint: {tried}{first_line(error)}", where=source) from error
 
 
 def _attention(config: Any) -> str | None:
@@ -318,7 +315,7 @@ def _load(
                 **options,
             )
     except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"cannot be loaded as {kind}: {_first_line(error)}", where=source) from error
+        raise InputError(f"cannot be loaded as {kind}: {first_line(error)}", where=source) from error
     for key, found, wanted in sorted(info["mismatched_keys"]):
         raise InputError(
             f"a weight of {kind} is of the wrong size: {key} is {tuple(found)}, not {tuple(wanted)}", where=source
@@ -342,7 +339,7 @@ def _tokenizer(source: str, *, ends: bool = True) -> PreTrainedTokenizerBase:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(source)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"no usable tokenizer: {_first_line(error)}", where=source, fix=fix) from error
+        raise InputError(f"no usable tokenizer: {first_line(error)}", where=source, fix=fix) from error
     try:
         if ends:
             eos_id(tokenizer)
@@ -388,30 +385,3 @@ def _spare_token(tokenizer: PreTrainedTokenizerBase) -> str | None:
             return token
     vocabulary = tokenizer.get_vocab()
     return next((token for token in ("\u0100", "<0x00>") if token in vocabulary), None)
-
-
-@contextmanager
-def _replacing(directory: Path) -> Iterator[Path]:
-    """Yields an empty directory beside ``directory`` that takes its place once the block is done and on the disk.
-
-    Raises StorageError where the disk does not let it; what was in ``directory`` is then still there.
-    """
-    with writing(directory):
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".unfinished", dir=directory.parent))
-        try:
-            with quiet_transformers():
-                yield unfinished
-            for file in unfinished.iterdir():
-                with file.open("rb") as handle:
-                    os.fsync(handle.fileno())
-            unfinished.chmod(0o755)
-            if directory.exists():
-                shutil.rmtree(directory)
-            unfinished.rename(directory)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(":")
