@@ -274,6 +274,90 @@ class Alarm:
         return f"{self.stage}, update {self.step}{over}: {self.title}: {self.seen}; likely {self.cause}: {self.setting}"
 
 
+class Verdict(StrEnum):
+    """What a check of an artefact came to."""
+
+    FINE = "fine"
+    NOTE = "note"  # worth knowing, nothing to mend
+    CONCERN = "concern"  # mend it, or know what it will teach
+    CANNOT_TELL = "cannot tell"  # the data do not say, and why
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Example:
+    """A row of the audited file that shows what a check found. ``file`` is empty where there is only one.
+
+    ``texts`` holds what is shown of it (prompt, chosen, rejected, or one entry per response), by title.
+    """
+
+    row: int
+    why: str
+    file: str = ""
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return cls(**raw)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chart:
+    """What a check shows, as data.
+
+    ``rows`` are JSON objects whose keys depend on ``kind``:
+
+    - ``intervals``: label, estimate, low, high, n, flagged (bool); one horizontal interval a row
+    - ``curve``: series, x, y, low, high (limits may be None)
+    - ``bars``: label, value, series (may be "")
+    - ``points``: label, x, y, flagged (bool)
+
+    ``reference`` is where a line is drawn on the axis of estimates (``intervals``, ``bars``) or of y, or None.
+    """
+
+    kind: Literal["intervals", "curve", "bars", "points"]
+    title: str
+    x_title: str
+    y_title: str
+    rows: tuple[Mapping[str, Any], ...]
+    reference: float | None = None
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return cls(**{**raw, "rows": tuple(raw["rows"])})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """One question put to an artefact, and the answer: a verdict, what it means and what to do about it.
+
+    ``group`` is the heading it belongs under; ``meaning`` is one or two plain sentences with the figures in them;
+    ``advice`` is empty where nothing has to be done; ``details`` holds JSON values.
+    """
+
+    name: str
+    group: str
+    title: str
+    verdict: Verdict
+    meaning: str
+    advice: str = ""
+    findings: tuple[Finding, ...] = ()
+    examples: tuple[Example, ...] = ()
+    charts: tuple[Chart, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        return cls(
+            **{
+                **raw,
+                "verdict": Verdict(raw["verdict"]),
+                "findings": tuple(Finding.from_json(f) for f in raw.get("findings", ())),
+                "examples": tuple(Example.from_json(e) for e in raw.get("examples", ())),
+                "charts": tuple(Chart.from_json(c) for c in raw.get("charts", ())),
+            }
+        )
+
+
 def to_json(record: Any) -> Any:
     """Returns a record (or a nest of them) as plain JSON values; enumerations become their strings."""
     if dataclasses.is_dataclass(record) and not isinstance(record, type):
