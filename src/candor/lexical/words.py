@@ -1,0 +1,102 @@
+"""Text as plain words, and counting of words and phrases by look-up.
+
+A list of some hundred phrases is searched in time linear in the text and without regular expressions: single words are
+found by one intersection of sets, and a phrase is looked for only where its rarest word (its trigger) occurs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+_APOSTROPHES = ("\u2019", "\u2018", "\u02bc")
+_WIDE = ("\u2014", "\u2013", "\u2026", "\u201c", "\u201d", "\u00a0", "\u2022", "\u2011", "\u2010")
+_KEPT = b"abcdefghijklmnopqrstuvwxyz0123456789" + bytes(range(128, 256))
+
+
+def _table(ends: bytes, kept: bytes) -> bytes:
+    table = bytearray(b" " * 256)
+    for byte in _KEPT + kept:
+        table[byte] = byte
+    for byte in ends:
+        table[byte] = ord("\n")
+    return bytes(table)
+
+
+_PLAIN = _table(b"", b"")
+_CLAUSES = _table(b".!;\n", b",?:")
+
+
+def _bytes(text: str) -> bytes:
+    low = text.lower()
+    if not low.isascii():
+        for mark in _APOSTROPHES:
+            low = low.replace(mark, "'")
+        for mark in _WIDE:
+            low = low.replace(mark, " " if mark != "\u2014" else " , ")
+    return low.encode("utf-8", "surrogatepass")
+
+
+def plain_words(text: str) -> list[str]:
+    """Returns the words of a text: lower case, without punctuation, apostrophes dropped ("don't" becomes "dont").
+
+    A hyphen parts words. A language written without spaces gives one word per run of letters.
+    """
+    return _bytes(text).translate(_PLAIN, b"'").decode("utf-8", "surrogatepass").split()
+
+
+def plain_clauses(text: str) -> list[str]:
+    """Returns the sentences of a text as plain words with one space before each: ``" no , that is not so"``.
+
+    A sentence ends at a full stop, a semicolon, an exclamation or question mark, or a line's end. Commas stay, and so
+    does a closing question mark, each as a word of its own. Sentences without a word are left out.
+    """
+    flat = _bytes(text).translate(_CLAUSES, b"'").decode("utf-8", "surrogatepass")
+    flat = flat.replace(",", " ,").replace(":", " ,").replace("?", " ?\n")
+    return [f" {line} " for raw in flat.split("\n") if (line := " ".join(raw.split())).strip(" ,?")]
+
+
+class Lexicon:
+    """Words and phrases, each with the index of the feature that it counts for."""
+
+    def __init__(self, lists: Mapping[int, Iterable[str]]) -> None:
+        """Takes, per index, phrases in plain words (see :func:`plain_words`). Raises ValueError for any other form."""
+        self.size = max(lists) + 1
+        self._single: dict[str, int] = {}
+        self._phrases: dict[str, list[tuple[str, int]]] = {}
+        for index, phrases in lists.items():
+            for phrase in phrases:
+                words = phrase.split()
+                if plain_words(phrase) != words or not words:
+                    raise ValueError(f"a phrase in plain words is wanted, not {phrase!r}")
+                if len(words) == 1:
+                    self._single[phrase] = index
+                else:
+                    trigger = min(words, key=lambda word: (word in _COMMON, -len(word)))
+                    self._phrases.setdefault(trigger, []).append((" " + "  ".join(words) + " ", index))
+        self._keys = frozenset(self._single) | frozenset(self._phrases)
+
+    def counts(self, words: list[str]) -> list[int]:
+        """Returns how often each feature's words and phrases occur, in the order of their indices."""
+        found = [0] * self.size
+        hits = self._keys.intersection(words)
+        spaced = ""
+        for word in hits:
+            index = self._single.get(word)
+            if index is not None:
+                found[index] += words.count(word)
+            phrases = self._phrases.get(word)
+            if phrases is not None:
+                # Two spaces between words: phrases that follow each other share none, so that both are counted.
+                spaced = spaced or f" {'  '.join(words)} "
+                for phrase, of in phrases:
+                    if phrase in spaced:
+                        found[of] += spaced.count(phrase)
+        return found
+
+
+_COMMON = frozenset(
+    """a an the this that these those i you we they he she it me my your our their is are was were be been am im its
+    thats youre do does did have has had will would can could may might must to of in on at for from by with about as
+    and or but not no so if there here what which who how all some any more most very just""".split()
+)
+"""Words too frequent to be a trigger where a phrase has another."""
