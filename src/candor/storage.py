@@ -82,6 +82,27 @@ def replacing(directory: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """Yields an empty file beside ``path`` that takes its place once the block is done and on the disk.
+
+    An earlier file stays as it is until then, and for good where the block fails.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
+    os.close(descriptor)
+    unfinished = Path(name)
+    try:
+        yield unfinished
+        with unfinished.open("rb") as handle:
+            os.fsync(handle.fileno())
+        unfinished.chmod(0o644)  # mkstemp gives 0600; these are ordinary data files
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
 def disk_failures(default: Path) -> Iterator[None]:
     """Like :func:`writing` for a block with many files: the file that the system names, or else ``default``."""
     try:

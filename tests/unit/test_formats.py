@@ -239,7 +239,7 @@ GOOD = {"prompt": "p", "chosen": "a", "rejected": "b"}
         (["", "  "], None, "the file has no rows"),
         ([GOOD, '{"prompt": "p", '], 2, "not valid JSON"),
         ([GOOD, "", "[1, 2]"], 3, "expected a JSON object, found a list"),
-        ([{"prompt": "p", "completion": "c", "label": True}], 1, "not a known format"),
+        ([{"prompt": "p", "completion": "c"}], 1, "not a known format"),
         ([GOOD, {"prompt": "p", "chosen": "a"}], 2, "field 'rejected': the field is missing"),
         ([GOOD, {**GOOD, "prompt": 5}], 2, "field 'prompt': expected a string or a list of messages, found a number"),
         ([GOOD, {**GOOD, "chosen": None}], 2, "field 'chosen'"),

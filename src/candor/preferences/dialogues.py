@@ -6,19 +6,21 @@ import hashlib
 import json
 import re
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from candor.jsonl import Row, json_type
-from candor.records import Claim, Completion, Message, Prompt, Role, to_json
+from candor.records import ROLES, Claim, Completion, Message, Prompt, Role, to_json
 
 T = TypeVar("T")
 
 HUMAN = "\n\nHuman:"
 ASSISTANT = "\n\nAssistant:"
 _TURN = re.compile(r"\n\n(Human|Assistant):")
+_STARTS_WITH_HUMAN = re.compile(r"\s*Human:")
 _ROLE_OF: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 NOT_USER_LAST = "the prompt does not end with the user"
@@ -28,7 +30,13 @@ EMPTY_REPLY = "a reply is empty"
 
 def is_transcript(value: Any) -> bool:
     """Whether a value is a string of Human and Assistant turns, as in HH-RLHF."""
-    return isinstance(value, str) and value.lstrip().startswith(HUMAN.strip())
+    return isinstance(value, str) and _STARTS_WITH_HUMAN.match(value) is not None
+
+
+def transcript(messages: Sequence[Message]) -> str:
+    """Messages of user and assistant as a transcript that awaits the assistant; see :func:`transcript_messages`."""
+    turns = (f"{HUMAN if m.role == 'user' else ASSISTANT} {m.content}" for m in messages)
+    return "".join(turns) + ASSISTANT
 
 
 def transcript_messages(text: str) -> tuple[Message, ...]:
@@ -66,9 +74,9 @@ def message_list(row: Row, field: str, value: Any) -> tuple[Message, ...]:
             if not isinstance(entry.get(key), str):
                 found = json_type(entry[key]) if key in entry else "nothing"
                 raise row.error(f"expected a string, found {found}", field=f"{place}.{key}")
-        if entry["role"] not in get_args(Role):
-            fix = f"roles are {', '.join(get_args(Role))}"
-            raise row.error(f"unknown role '{entry['role']}'", field=f"{place}.role", fix=fix)
+        if entry["role"] not in ROLES:
+            fix = f"roles are {', '.join(ROLES)}"
+            raise row.error(f"unknown role '{entry['role']}'", field=f"{place}.role", fix=fix, reason="unknown role")
         messages.append(Message(role=entry["role"], content=entry["content"]))
     return tuple(messages)
 
@@ -97,14 +105,25 @@ def make_prompt(row: Row, messages: tuple[Message, ...], *, prompt_id: str = "")
     file.
     """
     claim = decode(row, "claim", Claim) if row.fields.get("claim") is not None else None
-    tags = decode(row, "tags", dict[str, str]) if row.fields.get("tags") is not None else {}
+    tags = decode(_without_nulls(row, "tags"), "tags", dict[str, str]) if row.fields.get("tags") is not None else {}
     return Prompt(id=prompt_id or content_id(messages, claim), messages=messages, claim=claim, tags=tags)
+
+
+def _without_nulls(row: Row, field: str) -> Row:
+    """A column of objects holds null under the keys that only other rows have."""
+    value = row.fields[field]
+    if not isinstance(value, dict) or None not in value.values():
+        return row
+    return replace(row, fields={**row.fields, field: {k: v for k, v in value.items() if v is not None}})
 
 
 def content_id(messages: Sequence[Message], claim: Claim | None) -> str:
     """16 hexadecimal digits that stand for the content of a prompt."""
-    text = json.dumps([to_json(messages), to_json(claim)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    # Lengths, so that no content can pass for the start of another message.
+    text = "".join([f"{m.role}{len(m.content)}:{m.content}" for m in messages])
+    if claim is not None:
+        text += json.dumps(to_json(claim), sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def given_response(prompt: Prompt, response_id: str, text: str) -> Completion:
@@ -123,7 +142,8 @@ def decode(row: Row, field: str, kind: type[T]) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         names = [field, *(str(part) for part in first["loc"])]
-        raise row.error(first["msg"].lower(), field=".".join(name for name in names if name)) from error
+        what = first["msg"].lower()
+        raise row.error(what, field=".".join(name for name in names if name)) from error
 
 
 @lru_cache
