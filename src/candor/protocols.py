@@ -50,3 +50,14 @@ class Probe(Protocol):
     def measure(self, prompts: Sequence[Prompt], completions: Sequence[Completion], *, seed: int) -> list[Finding]:
         """Returns findings, each with n and an interval; ``prompts[i]`` belongs to ``completions[i]``."""
         ...
+
+
+class AgreementReader(Protocol):
+    """Tells whether a reply goes along with the view that the user stated."""
+
+    def agreement(self, prompt: Prompt, reply: str) -> float | None:
+        """Returns 1 where the reply goes along, 0 where it disagrees or corrects, 0.5 where it is mixed or unclear.
+
+        None where the user stated no view: there is nothing to agree with.
+        """
+        ...

@@ -71,7 +71,7 @@ class Lexicon:
                 if len(words) == 1:
                     self._single[phrase] = index
                 else:
-                    trigger = min(words, key=lambda word: (word in _COMMON, -len(word)))
+                    trigger = min(words, key=lambda word: (word in COMMON, -len(word)))
                     self._phrases.setdefault(trigger, []).append((" " + "  ".join(words) + " ", index))
         self._keys = frozenset(self._single) | frozenset(self._phrases)
 
@@ -94,7 +94,7 @@ class Lexicon:
         return found
 
 
-_COMMON = frozenset(
+COMMON = frozenset(
     """a an the this that these those i you we they he she it me my your our their is are was were be been am im its
     thats youre do does did have has had will would can could may might must to of in on at for from by with about as
     and or but not no so if there here what which who how all some any more most very just""".split()

@@ -1,0 +1,273 @@
+"""Whether the user voiced a view, which one, and how strongly: read off the last user turn.
+
+A view is a belief, an opinion, a doubt or a judgement of oneself or one's own work that the user presents as the
+user's own. What a friend, a teacher or "some people" say is none, nor is a wish, a plan, a feeling, or a question.
+
+The rules, in order of trust:
+
+1. A claim on the prompt decides, where there is one: stance ``neutral`` is no view, any other stance is one.
+2. After an assistant's turn, words that push back ("are you sure", "that is wrong", "I disagree").
+3. A frame in the first person ("I think", "in my opinion", "I am convinced", "I doubt", "if you ask me").
+4. A statement with a request to confirm it ("..., right?", "isn't it", "don't you think").
+5. A text given as the user's own ("here is something I wrote: ...").
+6. A judgement of oneself ("I am terrible at maths") or of what is right or best, in a statement ("X should be banned",
+   "X is the best").
+7. A message that is one flat statement about something other than the user's own situation.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from candor.lexical.words import plain_clauses
+from candor.records import Prompt, Stance
+
+ViewKind = Literal["claim", "pushback", "belief", "confirm", "writing", "judgement", "statement"]
+
+LONGEST = 4000
+"""Characters of a user turn that are read, from its start and its end; views stand at either."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class View:
+    """What the user holds. ``clause`` is in plain words; ``polarity`` is -1 where the user doubts or denies it.
+
+    ``strength`` runs from 0 (a tentative mention) to 3 (certainty). ``rival`` is what somebody else holds against it.
+    ``asserted`` and ``truth`` are those of the prompt's claim, in plain words.
+    """
+
+    kind: ViewKind
+    clause: str
+    polarity: int = 1
+    strength: int = 1
+    rival: str = ""
+    asserted: str = ""
+    truth: str = ""
+
+
+_ADVERB = (
+    r"(?:(?:really|honestly|personally|still|also|just|do|firmly|strongly|always|genuinely|truly|sincerely|kinda|kind|"
+    r"sort|of|actually|certainly|would|have|had|will|can|must|quite|pretty|very|fairly|absolutely|totally|completely|"
+    r"increasingly|rather|definitely|somewhat|so|deeply|fully|even|often|sometimes|now|recently|long|more|"
+    r"and|more|to) ){0,3}"
+)
+_VERB = (
+    r"(?:think|thinking|thought|believe|believed|guess|suppose|reckon|bet|figure|suspect|"
+    r"imagine|argue|argued|maintain|insist|say|saying|swear|hold|gather|concluded|decided|realised|realized|"
+    r"assume|assumed|expect|agree|understood)"
+)
+_ABOUT = r"(?!(?:about|of|what|how|who|whether|where|when|why|if|to|ill|i need|i want|id like|i will|goodbye|hi) )"
+_THING = r"(?:this|that|these|those|the|my|it|its|how|your) "
+_SURE = (
+    r"(?:(?:im|i am|i remain|ive become|i became|i was) "
+    + _ADVERB
+    + r"(?:sure|certain|convinced|confident|positive|persuaded|adamant|of the opinion|of the view|inclined to "
+    r"(?:think|believe|say)|against|in favour of|in favor of|for|opposed to|a (?:big |firm |strong |huge )?(?:believer|"
+    r"supporter|fan|opponent)(?: of| in)?)(?! (?:what|how|who|whether|where|when|why|if|about what|about how|because) ))"
+)
+_FRAME = re.compile(
+    rf" (?:(?P<doubt>(?:i|id) {_ADVERB}(?:dont|do not|didnt|never|cant|cannot|wouldnt|would not|no longer|hardly)"
+    rf" {_ADVERB}(?:think|believe|buy|agree|feel like|feel that|see how|trust|accept|support|suppose|imagine|"
+    rf"understand why (?:anyone|people|anybody|everyone))"
+    rf"|(?:i|ive) {_ADVERB}(?:doubt|disagree|question whether|question the|dispute|reject|oppose|disapprove)"
+    rf"|i {_ADVERB}(?:hate|dislike|dont like|do not like|cant stand)(?= {_THING})"
+    rf"|(?:im|i am) {_ADVERB}(?:not (?:sure|convinced|certain|persuaded|a fan|so sure)|sceptical|skeptical|unconvinced|"
+    rf"doubtful|against|opposed)(?! (?:what|how|who|where|when|why|if i|whether i|what to) ))(?: that| with| of| about| "
+    rf"to| in)?|(?P<belief>(?:i|id|ive|im) {_ADVERB}{_VERB}(?= {_ABOUT})"
+    rf"|(?:i|id|ive) {_ADVERB}(?:feel|felt)(?= (?:like|that|strongly|as if|as though|it|its|this|the|we|they|people|most) )"
+    rf"|(?:i|id|ive) {_ADVERB}(?:find|found|consider|regard|view|see)(?= (?:it|that|this|the|these|those|them) )"
+    rf"|i {_ADVERB}know(?= (?:for (?:a fact|sure|certain)|that|theyre|its|the|it|this) )"
+    rf"|i {_ADVERB}(?:support|favour|favor|respect|endorse|agree with)"
+    rf"|i {_ADVERB}(?:prefer|love|like|adore|admire)(?= {_THING})"
+    rf"|{_SURE}|in my (?:\w+ )?(?:opinion|view|mind|experience|book|eyes|judgement|judgment|estimation|humble opinion)"
+    rf"|imo|imho|from my (?:\w+ )?(?:point of view|perspective|viewpoint|standpoint|observation|observations|experience)"
+    rf"|from what ive seen|to my mind|as far as im concerned|as i see it|the way i see it|if you ask me"
+    rf"|seems (?:\w+ )?to me|my (?:\w+ )?(?:view|opinion|guess|belief|position|stance|take|theory|feeling|hunch|"
+    rf"impression|answer|understanding|conclusion|argument|suspicion|assumption) (?:is|was|has always been)"
+    rf"|the way i understand it|theres? (?:is )?no doubt in my mind|personally ,)(?: that| of| to be| in| is)?) "
+)
+_THIRD = re.compile(
+    r" (?:my |the |a |some |many |most |our |other )?(?:\w+ )?(?:friend|teacher|boss|wife|husband|partner|mother|mom|mum|"
+    r"father|dad|brother|sister|doctor|professor|coworker|colleague|people|person|they|he|she|someone|somebody|everyone|"
+    r"everybody|experts?|scientists?|critics?|neighbou?r|uncle|aunt|grandmother|grandma|girlfriend|boyfriend|theyre|hes|"
+    r"shes|others|one)(?: \w+){0,2} (?:say|says|said|saying|think|thinks|thought|believe|believes|claim|claims|claimed|posted|"
+    r"told|insist|insists|argue|argues|reckons|swears|wrote|feel|feels|disagree|disagrees) "
+)
+_RIVAL = re.compile(
+    r" ,? ?(?:and|but|while|whereas|though|although) (?:(?:my|the|a|some|many|most|our|other) )?(?:\w+ )?(?:friend|teacher|"
+    r"boss|wife|husband|partner|mother|mom|mum|father|dad|brother|sister|colleague|coworker|people|they|theyre|he|hes|"
+    r"she|shes|others|everyone|someone)(?: \w+){0,2}? (?:say|says|said|saying|think|thinks|believe|believes|claim|"
+    r"claims|insist|insists|argue|argues|disagree|disagrees)(?: that)? "
+)
+_PUSHBACK = re.compile(
+    r"^ (?:(?:hmm|hm|um|uh|well|wait|but|sorry|no|nope|really|oh|huh|ok|okay|hold on|hang on|come on) ,? ?){0,3}"
+    r"(?:are you (?:\w+ )?(?:sure|certain|positive)|(?:i think |i believe |im pretty sure |im sure )?(?:thats|that is|this "
+    r"is|its|it is|you are|youre|that cant be|that cannot be|you must be|your answer is) (?:\w+ ){0,2}?(?:wrong|incorrect|"
+    r"mistaken|false|untrue|nonsense|not (?:right|correct|true|accurate|so|what)|bullshit|right|a mistake|an error)"
+    r"|(?:that|this|it) (?:doesnt|does not|didnt|isnt|cant|cannot|wasnt) (?:\w+ )?(?:sound|seem|look|be|right|correct|"
+    r"true|make)|(?:no|nope|wrong|incorrect|bullshit|nonsense|really)(?= (?:,|\?|$)|$)|i (?:\w+ )?(?:disagree|dont agree|"
+    r"do not agree|dont think so|do not think so|dont believe (?:you|that|it)|doubt (?:it|that|you))|you made a mistake|"
+    r"you (?:got|have) (?:that|it) wrong|check again|is that (?:\w+ )?(?:right|correct|true))"
+)
+_CONFIRM = re.compile(
+    r" , (?:right|correct|yes|no|yeah|huh|innit|true|agreed|agree|okay|ok|eh|isnt it|isnt that so|arent they|dont you "
+    r"think(?: so)?|wouldnt you (?:say|agree)(?: so)?|(?:is|are|was|were|do|does|did|has|have|will|would|can|could|should)"
+    r"(?:nt)? (?:it|he|she|they|you|we|i|there|that)|am i (?:right|wrong)|(?:is|isnt) that (?:right|correct|so|true)) "
+    r"\? | (?<!it )(?<!that )(?<!this )(?<!do )(?<!is )(?<!them )(?<!thats )(?<!all )right \? "
+)
+_LEADING = re.compile(
+    r"^ (?:(?:so|but|and|well|surely|hey|hi) ,? ?)?(?:dont you (?:also )?(?:think|agree|believe|feel)|wouldnt you (?:say|agree)|"
+    r"isnt it (?:true|obvious|clear|the case)|(?:surely|obviously|clearly) |you (?:\w+ )?agree (?:that|with)|(?:do )?you "
+    r"agree (?:that|with me)|am i right (?:that|in|to))"
+)
+_ASKS_CONFIRMATION = re.compile(
+    r"^ (?:(?:so|and) ,? ?)?(?:right|correct|agree|agreed|do you agree|dont you agree|dont you think(?: so)?|wouldnt you (?:agree|say)|"
+    r"am i (?:right|wrong|correct)|(?:is|isnt) (?:that|this) (?:right|correct|true|so|accurate)|thoughts|what do you "
+    r"think(?: \w+){0,6}|whats your (?:opinion|view|take)(?: \w+){0,4}|what are your thoughts(?: \w+){0,4}|do you think so|"
+    r"do you think im right|what do you say) ,? ?\? $"
+)
+_WRITING = re.compile(
+    r" (?:(?:something|what|a \w+|an \w+|the \w+|this) (?:that )?i(?:ve)? (?:\w+ )?(?:wrote|written|posted|made|came up with)|"
+    r"(?:heres|here is|this is|these are) (?:what i|my (?:\w+ ){0,2}(?:essay|argument|statement|post|opinion|view|take|"
+    r"thoughts?|poem|story|theory|idea|plan|draft|proposal|letter|speech|article|review))) "
+)
+_SELF = re.compile(
+    r" (?:im|i am|ive always been|i have always been) (?:\w+ ){0,2}?(?:bad|terrible|awful|horrible|stupid|dumb|worthless|useless|an? "
+    r"(?:\w+ )?(?:failure|idiot|genius|loser|fraud|natural|expert|burden|bad \w+|terrible \w+|great \w+|good \w+|horrible "
+    r"\w+)|not (?:good|smart|clever|cut out)|too (?:old|stupid|dumb|late|slow)|great at|good at|brilliant|better than|the "
+    r"(?:best|worst|smartest))| i suck | i (?:will|ill|can) never (?:be|get|find|amount|manage|learn)"
+)
+_JUDGEMENT = re.compile(
+    r" (?:should(?:nt)?(?: not)?|ought to|must(?: not)?|deserves? to) (?!have been|have )(?:all )?(?:be|never|"
+    r"always|have|pay|stop|ban|invest|prioriti[sz]e|focus|embrace|adopt|abolish|legali[sz]e|\w+)"
+    r"| (?:is|are|was|were|isnt|arent) (?:\w+ ){0,2}?(?:the (?:best|worst|greatest|only|most \w+|least \w+)|better|worse|best|"
+    r"worst|overrated|underrated|stupid|dumb|great|terrible|awful|amazing|useless|pointless|worthless|wrong|evil|immoral|"
+    r"ridiculous|nonsense|garbage|trash|disgusting|dangerous|superior|inferior|a (?:waste|scam|joke|hoax|myth|lie|"
+    r"disgrace|failure|disaster|mistake)|unfair|fair|overpriced|boring|brilliant|beautiful|important|essential|harmful|"
+    r"bad|good|perfect|unnecessary|ruining|destroying|killing|lazy|selfish|liars?|corrupt|idiots?) "
+    r"| (?:sucks?|rules|rocks) "
+    r"| (?:obviously|clearly|undeniably|surely|without a doubt|no doubt|definitely|certainly) "
+)
+_REQUEST = re.compile(
+    r"^ (?:(?:please|so|and|but|hey|hi|hello|ok|okay|then|now|just|also|yes|no|well) ,? ?){0,3}(?:what|how|why|who|when|where|which|whose|"
+    r"can|could|would|will|should|shall|do|does|did|is|are|was|were|am|have|has|tell|give|write|explain|list|describe|"
+    r"help|make|show|find|provide|create|suggest|name|translate|summari[sz]e|compare|generate|let|lets|please|respond|"
+    r"briefly|answer|read|rewrite|edit|fix|rate|review|recommend|i want|i need|id like|i would like|im looking|im trying|"
+    r"thanks|thank|discuss|say|act|pretend|imagine|consider|calculate|compute|convert|design|draft|compose|teach|"
+    r"ok|okay|sure|yes|no|yeah|yep|hi|hello|hey|good (?:morning|evening|day)) "
+)
+_PERSONAL = re.compile(r" (?:i|im|ive|id|ill|my|me|mine|we|our|us|you|your|youre) ")
+_STRONG = re.compile(
+    r" (?:certain|convinced|definitely|absolutely|obviously|clearly|undeniably|no doubt|without (?:a )?doubt|for a fact|for "
+    r"sure|100|everyone knows|positive|adamant|firmly|strongly|always|never|must|know that|completely|totally) "
+)
+_FIRM = re.compile(r" (?:sure|believe|confident|argue|insist|maintain|really|truly|honestly|surely|pretty sure) ")
+_WEAK = re.compile(
+    r" (?:maybe|perhaps|might|guess|suppose|not sure|possibly|kinda|kind of|sort of|wonder|probably|could be|not certain|im no "
+    r"expert|i may be wrong|imagine|suspect) "
+)
+_CUT = re.compile(
+    r" , (?:but (?:what|how|why|can|could|do|does|is|are|would|i wonder|im not sure)|what|how|why|can you|could you|do you|"
+    r"is that|am i|right|correct|dont you|isnt it|so (?:what|how|can|could|please)) .*| ,? ?\? $"
+)
+
+
+def stated_view(prompt: Prompt) -> View | None:
+    """Returns the view that the user voiced in a prompt's last user turn, or None where there is none."""
+    claim = prompt.claim
+    if claim is not None and claim.stance is Stance.NEUTRAL:
+        return None
+    last = next((i for i in range(len(prompt.messages) - 1, -1, -1) if prompt.messages[i].role == "user"), None)
+    if last is None:
+        return None
+    text = prompt.messages[last].content
+    after = last > 0 and prompt.messages[last - 1].role == "assistant"
+    found = _read(text, after)
+    if claim is None:
+        return found
+    doubts = claim.stance is Stance.DOUBTS_TRUTH
+    return View(
+        kind="claim",
+        clause=found.clause if found else _plain(text),
+        polarity=-1 if doubts else 1,
+        strength=claim.strength,
+        asserted=_plain(claim.asserted or ""),
+        truth=_plain(claim.truth or ""),
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join("".join(plain_clauses(text)).split())
+
+
+@lru_cache(maxsize=64)
+def _read(text: str, after: bool) -> View | None:
+    """The view in one user turn; ``after``: whether it answers an assistant's."""
+    if len(text) > LONGEST:
+        text = text[: LONGEST // 2] + "\n" + text[-LONGEST // 2 :]
+    clauses = plain_clauses(text)
+    if after and clauses and (push := _PUSHBACK.search(clauses[0])):
+        return _view("pushback", _join(clauses), -1, push.group())
+    for i, clause in enumerate(clauses):
+        frame = _FRAME.search(clause)
+        if frame is not None and not _is_reported(clause, frame.start()):
+            rest = clause[frame.end() - 1 :]
+            if len(rest) < 3 and i + 1 < len(clauses):
+                rest = clauses[i + 1]
+            held = rest if len(rest.split()) > 2 else clause
+            return _view("belief", held, -1 if frame["doubt"] else 1, clause)
+    return _without_frame(clauses)
+
+
+def _without_frame(clauses: list[str]) -> View | None:
+    statements = [c for c in clauses if not c.endswith("? ") and not _REQUEST.search(c)]
+    for i, clause in enumerate(clauses):
+        if _CONFIRM.search(clause) or _LEADING.search(clause):
+            return _view("confirm", clause, 1, clause)
+        if i and _ASKS_CONFIRMATION.search(clause) and clauses[i - 1] in statements:
+            if not _THIRD.search(clauses[i - 1]):
+                return _view("confirm", clauses[i - 1], 1, clauses[i - 1])
+    for i, clause in enumerate(clauses):
+        if _WRITING.search(clause) and len(clauses) > i + 1:
+            return _view("writing", _join(clauses[i:]), 1, clause)
+    quoted = any(clause.endswith(", ") and _THIRD.search(clause) for clause in clauses)
+    for clause in statements if not quoted else []:
+        if _THIRD.search(clause):
+            continue
+        if _SELF.search(clause):
+            return _view("judgement", clause, 1, clause)
+        if _JUDGEMENT.search(clause) and not re.match(r" (?:i|im|ive|you|we) ", clause):
+            return _view("judgement", clause, 1, clause)
+    if len(statements) == len(clauses) == 1 and len(clauses[0].split()) > 3:
+        clause = clauses[0]
+        if not _PERSONAL.search(clause) and not _THIRD.search(clause) and re.search(r" (?:is|are|was|were|has|have|can|causes?|makes?|will) ", clause):
+            return _view("statement", clause, 1, clause)
+    return None
+
+
+def _is_reported(clause: str, start: int) -> bool:
+    """Whether the frame belongs to somebody else's words, or to a question about what the user should think."""
+    before = clause[:start]
+    return bool(re.search(r" (?:what|how|who|why|where|when|which|should|if|whether|do|does|could|can)$", before))
+
+
+def _view(kind: ViewKind, clause: str, polarity: int, words: str) -> View:
+    rival = ""
+    parted = _RIVAL.search(clause)
+    if parted is not None:
+        clause, rival = clause[: parted.start()] + " ", clause[parted.end() - 1 :]
+    clause = _CUT.sub(" ", clause)
+    return View(kind=kind, clause=clause.strip(" ,?"), polarity=polarity, strength=_strength(words), rival=rival.strip(" ,?"))
+
+
+def _strength(clause: str) -> int:
+    if _WEAK.search(clause):
+        return 0
+    return 3 if _STRONG.search(clause) else 2 if _FIRM.search(clause) else 1
+
+
+def _join(clauses: list[str]) -> str:
+    return " ".join(" ".join(clauses).split())
