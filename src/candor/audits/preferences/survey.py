@@ -7,19 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from candor.preferences.formats import Numbered
 from candor.preferences.table import Describe, Judgements, TableBuilder, hash64
 from candor.records import Comparison
 
+__all__ = ["SAMPLE", "Collector", "Numbered", "Sample", "Survey", "survey"]
+
 SAMPLE = 20_000
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Numbered:
-    """A comparison with the file and the row it came from."""
-
-    row: int
-    comparison: Comparison
-    file: str = ""
 
 
 class Collector(Protocol):

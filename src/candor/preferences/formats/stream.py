@@ -35,8 +35,8 @@ class Numbered:
     """
 
     row: int
-    path: Path
     comparison: Comparison
+    path: Path = Path()
     file: str = ""
 
 
