@@ -1,4 +1,4 @@
-"""The user's own prompts and demonstrations, from ``.jsonl`` and ``.jsonl.gz`` files."""
+"""The user's own prompts and demonstrations, from files of any kind that comparisons are read from."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from candor.jsonl import Drop, Row, lines_by_reason, nothing_left, read_rows
+from candor.jsonl import Drop, Row, lines_by_reason, nothing_left
 from candor.preferences import dialogues
+from candor.preferences.containers import read_source_rows
 from candor.preferences.formats import is_comparison, read_comparisons
 from candor.records import Demonstration, Prompt
 
@@ -42,7 +43,7 @@ def read_prompts(path: str | Path) -> PromptFile:
     :func:`~candor.preferences.formats.read_comparisons` does, and where one id stands for two prompts.
     """
     path = Path(path)
-    rows = list(read_rows(path))
+    rows = list(read_source_rows(path))
     if is_comparison(rows[0].fields):
         return _prompts_of_comparisons(path)
     prompts: dict[str, Prompt] = {}
@@ -71,7 +72,7 @@ def read_demonstrations(path: str | Path) -> DemonstrationFile:
     :func:`read_prompts` does.
     """
     path = Path(path)
-    rows = list(read_rows(path))
+    rows = list(read_source_rows(path))
     items = [_demonstration(row) for row in rows]
     found = tuple(item for item in items if isinstance(item, Demonstration))
     drops = [item for item in items if isinstance(item, Drop)]

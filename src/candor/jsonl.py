@@ -11,7 +11,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -23,6 +23,9 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 LINE_LIMIT = 64 * 2**20
 """Bytes. A longer line (or value of a list, or record of a table) is refused without being read into memory whole."""
+
+LONG_LINE = 2**22
+"""Bytes from which on the fast reader is not used: it asks for twelve times as much memory at once."""
 
 DAMAGED = (OSError, EOFError, zlib.error)
 """What reading a file raises when the disk fails or the compressed data are broken."""
@@ -198,7 +201,7 @@ def scan_rows(
                 yield _row(path, number, line)
 
 
-def scan_lines(path: Path, stream: BinaryIO) -> Iterator[tuple[int, bytes | Malformed]]:
+def scan_lines(path: Path, stream: io.BufferedIOBase) -> Iterator[tuple[int, bytes | Malformed]]:
     """Yields the numbered lines of a stream; one that is too long, or where the data break off, is malformed."""
     readline, number = stream.readline, 0
     while True:
@@ -227,7 +230,7 @@ def broken(error: BaseException) -> str:
     return f"cannot be read: {error}"
 
 
-def _rest_of_line(stream: BinaryIO, line: bytes) -> int:
+def _rest_of_line(stream: io.BufferedIOBase, line: bytes) -> int:
     """Reads on to the end of the line, and keeps nothing."""
     size = 0
     while line and not line.endswith(b"\n"):
@@ -237,7 +240,7 @@ def _rest_of_line(stream: BinaryIO, line: bytes) -> int:
 
 
 @contextmanager
-def open_bytes(path: Path, meter: Meter | None = None) -> Iterator[BinaryIO]:
+def open_bytes(path: Path, meter: Meter | None = None) -> Iterator[io.BufferedIOBase]:
     """Opens a file and unpacks what gzip or zstd packed (told by its first bytes, not by its name).
 
     Raises InputError for a file that is missing, a directory or unreadable.
@@ -262,9 +265,9 @@ def open_bytes(path: Path, meter: Meter | None = None) -> Iterator[BinaryIO]:
         except OSError as error:
             raise InputError(broken(error), where=str(path)) from error
         if magic[:2] == GZIP_MAGIC:
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw))
+            yield gzip.GzipFile(fileobj=raw)
         elif magic == ZSTD_MAGIC:
-            yield cast(BinaryIO, io.BufferedReader(_Unzstd(raw), 2**16))
+            yield io.BufferedReader(_Unzstd(raw), 2**16)
         else:
             yield raw
 
@@ -272,12 +275,16 @@ def open_bytes(path: Path, meter: Meter | None = None) -> Iterator[BinaryIO]:
 class _Unzstd(io.RawIOBase):
     """The content of a zstd file. The library's own reader takes a file that breaks off for one that ends."""
 
+    PIECE = 2**10
+    """Packed bytes that are unpacked at a time; at worst they stand for 32 MiB."""
+
     def __init__(self, raw: BinaryIO) -> None:
         import zstandard
 
         self._new, self._error = zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
-        self._raw, self._frame, self._ready = raw, None, memoryview(b"")
-        self._packed = b""
+        self._raw = raw
+        self._packed = self._ready = memoryview(b"")
+        self._frame: Any = None
 
     def readable(self) -> bool:
         return True
@@ -292,41 +299,44 @@ class _Unzstd(io.RawIOBase):
         return count
 
     def _fill(self) -> bool:
-        """Unpacks a little: so that few bytes that stand for very many do not all come at once."""
-        packed = self._packed or self._raw.read(2**13)
-        self._packed = b""
-        if not packed:
+        if not self._packed:
+            self._packed = memoryview(self._raw.read(2**16))
+        if not self._packed:
             if self._frame is not None:
                 raise EOFError("the compressed data end before their end marker")
             return False
-        self._frame = frame = self._frame or self._new()
+        if self._frame is None:
+            self._frame = self._new()
+        piece, self._packed = self._packed[: self.PIECE], self._packed[self.PIECE :]
         try:
-            self._ready = memoryview(frame.decompress(packed))
+            self._ready = memoryview(self._frame.decompress(piece))
         except self._error as error:
             raise OSError(str(error)) from error
-        if frame.eof:
-            self._packed, self._frame = frame.unused_data, None
+        if self._frame.eof:  # another may follow
+            self._packed = memoryview(self._frame.unused_data + bytes(self._packed))
+            self._frame = None
         return True
 
 
 def _row(path: Path, number: int, line: bytes) -> Row | Malformed:
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        try:
-            value = _load_carefully(line)
-        except UnicodeDecodeError as error:
-            return malformed(path, number, f"not UTF-8 text (byte {error.start})", reason="not UTF-8 text")
-        except (ValueError, RecursionError) as error:
-            reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-            return malformed(path, number, f"not valid JSON: {reason}", fix="expected one object per line")
+        value = _load(line)
+    except UnicodeDecodeError as error:
+        return malformed(path, number, f"not UTF-8 text (byte {error.start})", reason="not UTF-8 text")
+    except (ValueError, RecursionError) as error:
+        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        return malformed(path, number, f"not valid JSON: {reason}", fix="expected one object per line")
     if not isinstance(value, dict):
         return malformed(path, number, f"expected a JSON object, found {json_type(value)}")
     return Row(path=path, line=number, fields=value)
 
 
-def _load_carefully(line: bytes) -> Any:
-    """What the fast reader refuses: a byte order mark, half a surrogate pair, NaN; and the better messages."""
+def _load(line: bytes) -> Any:
+    if len(line) < LONG_LINE:
+        try:
+            return orjson.loads(line)
+        except orjson.JSONDecodeError:
+            pass  # it refuses a byte order mark, half a surrogate pair and NaN, and its messages say less
     return json.loads(line.decode("utf-8-sig").rstrip("\r\n"))
 
 

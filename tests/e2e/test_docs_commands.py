@@ -18,7 +18,7 @@ import pytest
 import candor.pipeline.run as pipeline
 import candor.report
 from candor import api
-from candor.cli import chat, estimate, export, pretrain, recipes, report, run, runs
+from candor.cli import chat, convert, estimate, export, pretrain, recipes, report, run, runs
 from candor.recipe_io import packaged_recipes
 from docs_commands import Sandbox, Shown, commands, links
 
@@ -87,7 +87,7 @@ def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
 
 EXAMPLES = {
     f"{module.__name__}.{name}": text
-    for module in (chat, estimate, export, pretrain, recipes, report, run, runs)
+    for module in (chat, convert, estimate, export, pretrain, recipes, report, run, runs)
     for name, text in vars(module).items()
     if name.endswith("EXAMPLES")
 }

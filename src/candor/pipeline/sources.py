@@ -14,6 +14,7 @@ from typing import Literal, assert_never
 from candor import annotators
 from candor.datafiles import read_demonstrations, read_prompts
 from candor.errors import InputError
+from candor.preferences.containers import is_hub_name, open_source
 from candor.preferences.formats import ReadReport, read_comparisons
 from candor.preferences.pairing import pair_comparisons
 from candor.recipe import ATLAS
@@ -56,7 +57,11 @@ def demonstrations(source: str, *, seed: int, note: Note = quiet) -> Sequence[De
 
 
 def comparison_file(source: str, *, note: Note = quiet) -> ReadReport:
-    """Comparisons of a file in any known format."""
+    """Comparisons of a file in any known format and container.
+
+    Raises InputError for what is not on this disk: a dataset on the hub may change, and a stage's key could not tell.
+    """
+    _on_disk(source)
     found = _comparison_file(source)
     _tell_dropped(found.dropped, found.rows, source, note)
     return found
@@ -87,7 +92,16 @@ def distinct_prompts(comparisons: Sequence[Comparison]) -> list[Prompt]:
 
 def fingerprint(kind: Kind, source: str, *, seed: int) -> str:
     """The content hash of a source: the testbed's records themselves (``kind`` says which), or the file's bytes."""
-    return _atlas_fingerprint(kind, seed) if source == ATLAS else hash_path(Path(source))
+    return _atlas_fingerprint(kind, seed) if source == ATLAS else hash_path(_on_disk(source))
+
+
+def _on_disk(source: str) -> Path:
+    """The file or directory behind a source, which may name a split of a dataset that was saved."""
+    path = open_source(source).path
+    if not path.exists():
+        fix = f"a dataset on the hub has to become a file first: candor convert {source} pairs.jsonl --to candor"
+        raise InputError("no such file", where=source, fix=fix if is_hub_name(source) else "check the path")
+    return path
 
 
 @lru_cache(maxsize=16)

@@ -23,6 +23,8 @@ _TURN = re.compile(r"\n\n(Human|Assistant):")
 _STARTS_WITH_HUMAN = re.compile(r"\s*Human:")
 _ROLE_OF: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
+_ABSENT: tuple[Any, ...] = (None, "")  # an empty cell of a table is an empty text
+
 NOT_USER_LAST = "the prompt does not end with the user"
 EMPTY_PROMPT = "the prompt is empty"
 EMPTY_REPLY = "a reply is empty"
@@ -104,8 +106,8 @@ def make_prompt(row: Row, messages: tuple[Message, ...], *, prompt_id: str = "")
     Without an id of its own a prompt is named by its content, claim included: the same prompt has the same id in every
     file.
     """
-    claim = decode(row, "claim", Claim) if row.fields.get("claim") is not None else None
-    tags = decode(_without_nulls(row, "tags"), "tags", dict[str, str]) if row.fields.get("tags") is not None else {}
+    claim = decode(row, "claim", Claim) if row.fields.get("claim") not in _ABSENT else None
+    tags = decode(_without_nulls(row, "tags"), "tags", dict[str, str]) if row.fields.get("tags") not in _ABSENT else {}
     return Prompt(id=prompt_id or content_id(messages, claim), messages=messages, claim=claim, tags=tags)
 
 

@@ -3,6 +3,14 @@
 Whatever it is, :func:`open_source` gives files that can be scanned row by row; nothing is ever read whole.
 """
 
-from candor.preferences.containers.files import ENDINGS, RowFile, Source, open_source, read_source_rows, stem
+from candor.preferences.containers.files import (
+    ENDINGS,
+    RowFile,
+    Source,
+    is_hub_name,
+    open_source,
+    read_source_rows,
+    stem,
+)
 
-__all__ = ["ENDINGS", "RowFile", "Source", "open_source", "read_source_rows", "stem"]
+__all__ = ["ENDINGS", "RowFile", "Source", "is_hub_name", "open_source", "read_source_rows", "stem"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from candor.errors import InputError
 from candor.jsonl import Malformed, Meter, Row, broken, malformed
+from candor.preferences.containers.objects import row_dicts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,7 +128,7 @@ def _rows(
                 if only is not None and not any(position + i in only for i in range(1, part.num_rows + 1)):
                     position += part.num_rows
                     continue
-                for fields in part.to_pylist(maps_as_pydicts="lossy"):
+                for fields in row_dicts(part):
                     position += 1
                     if only is None or position in only:
                         yield Row(path=path, line=position, fields=fields, unit="row")

@@ -60,13 +60,18 @@ def open_source(source: str | Path) -> Source:
         before, colon, after = str(source).rpartition(":")
         if colon and columns.is_saved(Path(before)):
             path, split = Path(before), after
-        elif _HUB_NAME.fullmatch(str(source)) and not _known(Path(str(source).partition(":")[0])):
+        elif is_hub_name(str(source)):
             return Source(path=Path(source), files=(RowFile(path=Path(source), scan=hub.scan(str(source))),))
     if columns.is_saved(path):
         return Source(path=path, files=(RowFile(path=path, scan=partial(columns.scan_saved, path, split)),))
     if path.is_dir():
         return _directory(path)
     return Source(path=path, files=(RowFile(path=path, scan=_scan_of(path)),))
+
+
+def is_hub_name(source: str) -> bool:
+    """Whether a source that is not on the disk reads like a dataset's name, and not like a file's."""
+    return _HUB_NAME.fullmatch(source) is not None and not _known(Path(source.partition(":")[0]))
 
 
 def read_source_rows(source: str | Path) -> Iterator[Row]:

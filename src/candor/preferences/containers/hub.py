@@ -38,6 +38,7 @@ def _open(dataset: str, config: str | None, split: str) -> Any:
     try:
         from datasets import load_dataset
 
+        _find_hub()
         return load_dataset(dataset, config, split=split, streaming=True)
     except Exception as error:  # offline, unknown, gated, no such split: the library has an error for each
         raise InputError(
@@ -45,6 +46,22 @@ def _open(dataset: str, config: str | None, split: str) -> Any:
             where=dataset,
             fix="check the path or the name, or download the files and give their directory",
         ) from error
+
+
+def _find_hub() -> None:
+    """Raises OSError where the hub's name leads nowhere: the library would try again and again for half a minute."""
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
+    from huggingface_hub import constants
+
+    host = urlsplit(constants.ENDPOINT).hostname
+    if host and not constants.HF_HUB_OFFLINE and not getproxies():
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError as error:
+            raise ConnectionError(f"{host} cannot be reached") from error
 
 
 def _line(error: BaseException) -> str:

@@ -6,8 +6,9 @@ import codecs
 import json
 import re
 from collections.abc import Container, Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from candor.jsonl import (
     DAMAGED,
@@ -35,7 +36,7 @@ def scan(path: Path, *, only: Container[int] | None = None, meter: Meter | None 
     """
     with open_bytes(path) as stream:
         try:
-            start = stream.read(CHUNK).decode("utf-8-sig", "replace").lstrip()
+            start = stream.read1(CHUNK).decode("utf-8-sig", "replace").lstrip()
         except DAMAGED:
             start = ""
     if not start.startswith("["):
@@ -65,7 +66,7 @@ def scan(path: Path, *, only: Container[int] | None = None, meter: Meter | None 
 class _Text:
     """The unread rest of a file, as far as it was loaded."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BufferedIOBase) -> None:
         self._stream, self._decode = stream, codecs.getincrementaldecoder("utf-8-sig")().decode
         self.loaded, self.at, self.ended = "", 0, False
 
@@ -74,7 +75,7 @@ class _Text:
         rest = self.loaded[self.at :]
         if len(rest) > LINE_LIMIT:
             raise ValueError(too_long(len(rest), "value"))
-        chunk = self._stream.read(max(CHUNK, len(rest)))
+        chunk = self._stream.read1(max(CHUNK, len(rest)))  # what is there: more might not come, and this be lost
         self.ended = not chunk
         self.loaded, self.at = rest + self._decode(chunk, final=self.ended), 0
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Container, Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from candor.jsonl import LINE_LIMIT, Malformed, Meter, Row, malformed, open_bytes, scan_lines, too_long
 
@@ -22,7 +23,7 @@ def scan(
     csv.field_size_limit(LINE_LIMIT)  # of the process: the default would refuse texts of 128 KiB
     with open_bytes(path, meter) as stream:
         lines = _Lines(path, stream)
-        reader = csv.reader(lines, delimiter=delimiter)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
         names: list[str] | None = None
         while True:
             lines.begin()
@@ -75,7 +76,7 @@ class _BadLineError(Exception):
 class _Lines:
     """The decoded lines of a file. After an error the next line can still be asked for, which a generator forbids."""
 
-    def __init__(self, path: Path, stream: BinaryIO) -> None:
+    def __init__(self, path: Path, stream: BufferedIOBase) -> None:
         self._path, self._lines = path, scan_lines(path, stream)
         self._size, self.first, self._number = 0, 1, 0
 

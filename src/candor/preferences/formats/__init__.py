@@ -1,7 +1,7 @@
 """Comparisons from files and to files, in every format that Candor knows.
 
-A :class:`Format` says whether a row looks like its own and what a row, or a group of rows, holds. A source has the format
-of its first row; every other row has to fit it. What a file does not say is not made up: the order in which
+A :class:`Format` says whether a row looks like its own and what a row, or a group of rows, holds. A source has the
+format of its first row, and every other row has to fit it. What a file does not say is not made up: the order in which
 responses were shown stays empty where the source does not record it, and so does the annotator.
 """
 
