@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from candor.preferences.fit._mixed import KINDS, Grid, Kinds, Posterior, grid, kind_numbers, kinds_of, posterior
-from candor.preferences.fit._numbers import FloatArray
+from candor.preferences.fit._numbers import FloatArray, IntArray
 from candor.preferences.fit._pooled import Labels, Pooled
 
-_ROUNDS = 20
+_ROUNDS = 60
 _LEAST, _MOST = 0.02, 2.0
 """Limits of the standard deviations between annotators: below the first they are alike."""
+
+_CHUNK = 100_000
+"""So many pairs of labels at once: more would not fit the processor's cache, let alone the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,145 +34,181 @@ class Hierarchy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Prior:
+class Prior:
+    """Mean of the side biases, and standard deviations of log reliability and side bias between annotators."""
+
     side: float
     reliability_spread: float
     side_spread: float
 
     def precision(self, annotators: int) -> FloatArray:
-        """Of log beta_k, gamma_k and log tau (2K + 1,)."""
+        """Of log beta_k, gamma_k and log tau: (2K + 1,)."""
         ones = np.ones(annotators)
         return np.concatenate([ones / self.reliability_spread**2, ones / self.side_spread**2, [0.0]])
 
+    def centre(self, annotators: int) -> FloatArray:
+        """Means of log beta_k and gamma_k, and 0 for log tau, which has no prior: (2K + 1,)."""
+        return np.concatenate([np.zeros(annotators), np.full(annotators, self.side), [0.0]])
 
-class _Model:
-    """The marginal likelihood of (log beta, gamma, log tau) (2K + 1,); ``gaps`` False where tau is 0 and stays so."""
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """The likelihood at one value of the parameters, for what is derived from it."""
+
+    value: float
+    kinds: Kinds
+    found: Posterior
+    expected: FloatArray  # how often each kind was given at each gap, expected (kinds, Q)
+
+
+class Model:
+    """The marginal likelihood of theta = (log beta, gamma, log tau), (2K + 1,).
+
+    Where the spread of gaps is 0 it stays 0: all slopes in log beta and log tau are then 0, and all labels make one row.
+    """
 
     def __init__(self, labels: Labels, pooled: Pooled) -> None:
         from scipy.sparse import csr_array
 
         self.annotators = labels.annotators
         self.gaps = pooled.spread > 0
-        kind = kind_numbers(labels.annotator, labels.side, labels.outcome)
+        order = np.argsort(labels.pair, kind="stable")
+        self.pair = labels.pair[order]
+        self.kind = kind_numbers(labels.annotator, labels.side, labels.outcome)[order]
         shape = (labels.pairs, labels.annotators * KINDS)
-        self.counts: Any = csr_array((np.ones(len(kind)), (labels.pair, kind)), shape=shape)
-        self.counts.sum_duplicates()
-        if not self.gaps:  # pairs do not matter: one row holds everything
-            self.counts = csr_array(self.counts.sum(axis=0)[None, :])
+        counts: Any = csr_array((np.ones(len(self.kind)), (self.pair, self.kind)), shape=shape)
+        counts.sum_duplicates()
+        self.counts = counts if self.gaps else csr_array(counts.sum(axis=0)[None, :])
         self.transposed = self.counts.T.tocsr()
         most = int(np.bincount(labels.pair).max())
-        widest = pooled.spread * 2.0 if self.gaps else 0.0
-        points = grid(widest, most)
-        self.points = points if self.gaps else Grid(x=np.zeros(1), log_weights=np.zeros(1))
+        flat = Grid(x=np.zeros(1), log_weights=np.zeros(1))
+        self.points = grid(2.0 * pooled.spread, most) if self.gaps else flat
 
-    def at(self, theta: FloatArray) -> tuple[Kinds, Posterior]:
+    def at(self, theta: FloatArray) -> State:
         k = self.annotators
         kinds = kinds_of(theta[:k], theta[k : 2 * k], theta[2 * k] if self.gaps else -np.inf, self.points.x)
-        return kinds, posterior(self.counts, kinds.table, self.points.log_weights)
+        found = posterior(self.counts, kinds.table, self.points.log_weights)
+        expected = np.asarray(self.transposed @ found.weights)
+        return State(value=float(found.log_likelihoods.sum()), kinds=kinds, found=found, expected=expected)
 
-    def expected(self, found: Posterior) -> FloatArray:
-        """How often each kind was given at each gap, expected (kinds, Q)."""
-        return np.asarray(self.transposed @ found.weights)
-
-    def gradient(self, kinds: Kinds, expected: FloatArray) -> FloatArray:
-        pull = expected * kinds.residual
-        reliability = (pull * kinds.gap).sum(axis=1).reshape(-1, KINDS).sum(axis=1)
-        side = (pull.sum(axis=1) * kinds.side).reshape(-1, KINDS).sum(axis=1)
+    def score(self, state: State) -> FloatArray:
+        """The gradient (2K + 1,), by Fisher's identity the expected gradient given the labels."""
+        pull = state.expected * state.kinds.residual
+        reliability, side = _per_annotator(pull * state.kinds.gap), _per_annotator(pull * state.kinds.side[:, None])
         return np.concatenate([reliability, side, [reliability.sum()]])
 
-    def complete_diagonal(self, kinds: Kinds, expected: FloatArray) -> FloatArray:
-        """Diagonal of the expected information of labels whose gaps were known (2K + 1,): the scale of each value."""
-        held = expected * kinds.curvature
-        reliability = (held * kinds.gap**2).sum(axis=1).reshape(-1, KINDS).sum(axis=1)
-        side = (held.sum(axis=1) * kinds.side**2).reshape(-1, KINDS).sum(axis=1)
-        return np.concatenate([reliability, side, [reliability.sum()]])
-
-    def information(self, kinds: Kinds, found: Posterior) -> tuple[FloatArray, FloatArray]:
+    def information(self, theta: FloatArray, state: State) -> tuple[FloatArray, FloatArray]:
         """Observed information (2K + 1, 2K + 1) by Louis (1982), and the sum of outer products of the pairs' scores."""
-        k = self.annotators
-        scores = self._pair_scores(kinds, found)
+        complete = self._complete(state)
+        if not self.gaps:
+            return complete, complete  # labels are independent
+        scores = self._pair_scores(state)
         meat = np.asarray((scores.T @ scores).todense())
-        second = np.zeros((2 * k + 1, 2 * k + 1))
-        for q in range(len(self.points.x)):
-            weighted = self.counts.multiply(found.weights[:, q : q + 1]).tocsr()
-            both = np.asarray((self.transposed @ weighted).todense())
-            parts = [kinds.residual[:, q] * kinds.gap[:, q], kinds.residual[:, q] * kinds.side]
-            second[: 2 * k, : 2 * k] += _collapsed(both, parts)
-        second[: 2 * k, 2 * k] = second[: 2 * k, :k].sum(axis=1)
-        second[2 * k, : 2 * k] = second[: 2 * k, 2 * k]
-        second[2 * k, 2 * k] = second[:k, :k].sum()
-        return self._complete(kinds, self.expected(found)) - second + meat, meat
+        return complete - self._second_moments(theta, state) + meat, meat
 
-    def _complete(self, kinds: Kinds, expected: FloatArray) -> FloatArray:
-        k = self.annotators
-        held, pull = expected * kinds.curvature, expected * kinds.residual
-
-        def per(values: FloatArray) -> FloatArray:
-            return np.asarray(values.sum(axis=1).reshape(-1, KINDS).sum(axis=1))
-
-        gap2 = per(held * kinds.gap**2 - pull * kinds.gap)
-        cross = per(held * kinds.gap * kinds.side[:, None])
-        side2 = per(held * kinds.side[:, None] ** 2)
+    def _complete(self, state: State) -> FloatArray:
+        """Expected information of labels whose gaps were known (2K + 1, 2K + 1)."""
+        k, kinds = self.annotators, state.kinds
+        held, pull = state.expected * kinds.curvature, state.expected * kinds.residual
+        gap = _per_annotator(held * kinds.gap**2 - pull * kinds.gap)
+        cross = _per_annotator(held * kinds.gap * kinds.side[:, None])
+        side = _per_annotator(held * kinds.side[:, None] ** 2)
         full = np.zeros((2 * k + 1, 2 * k + 1))
         index = np.arange(k)
-        full[index, index], full[k + index, k + index] = gap2, side2
+        full[index, index], full[k + index, k + index] = gap, side
         full[index, k + index] = full[k + index, index] = cross
-        full[:k, -1] = full[-1, :k] = gap2
+        full[:k, -1] = full[-1, :k] = gap
         full[k : 2 * k, -1] = full[-1, k : 2 * k] = cross
-        full[-1, -1] = gap2.sum()
+        full[-1, -1] = gap.sum()
         return full
 
-    def _pair_scores(self, kinds: Kinds, found: Posterior) -> Any:
+    def _second_moments(self, theta: FloatArray, state: State) -> FloatArray:
+        """Sum over pairs of E[S S'] given the labels, S the score of labels whose gap is known (2K + 1, 2K + 1)."""
+        k, x = self.annotators, self.points.x
+        powers = np.stack([np.ones_like(x), x, x * x], axis=1)
+        slope = np.exp(theta[:k] + theta[2 * k])  # of a label's logit in x
+        out = np.zeros((2 * k, 2 * k))
+        for one, two in self._label_pairs():
+            a, b = self.kind[one], self.kind[two]
+            product = state.found.weights[self.pair[one]]
+            product = product * state.kinds.residual[a]
+            product *= state.kinds.residual[b]
+            moments = product @ powers
+            who, other = a // KINDS, b // KINDS
+            here, there = state.kinds.side[a], state.kinds.side[b]
+            blocks = (
+                (who, other, slope[who] * slope[other] * moments[:, 2]),
+                (who, k + other, slope[who] * there * moments[:, 1]),
+                (k + who, other, here * slope[other] * moments[:, 1]),
+                (k + who, k + other, here * there * moments[:, 0]),
+            )
+            for row, column, value in blocks:
+                np.add.at(out.reshape(-1), row * (2 * k) + column, np.where(one == two, 0.5, 1.0) * value)
+        out += out.T  # each two labels came once, a label with itself half
+        full = np.zeros((2 * k + 1, 2 * k + 1))
+        full[: 2 * k, : 2 * k] = out
+        full[: 2 * k, -1] = full[-1, : 2 * k] = out[:k].sum(axis=0)
+        full[-1, -1] = out[:k, :k].sum()
+        return full
+
+    def _label_pairs(self) -> Iterator[tuple[IntArray, IntArray]]:
+        """Every label with itself and with each later label of its pair, in chunks."""
+        one, distance = np.arange(len(self.pair)), 0
+        while len(one):
+            for begin in range(0, len(one), _CHUNK):
+                yield one[begin : begin + _CHUNK], one[begin : begin + _CHUNK] + distance
+            distance += 1
+            one = one[one + distance < len(self.pair)]
+            one = one[self.pair[one] == self.pair[one + distance]]
+
+    def _pair_scores(self, state: State) -> Any:
         """The score of each pair, sparse (pairs, 2K + 1): posterior means of what each label adds."""
-        from scipy.sparse import coo_array
+        from scipy.sparse import csr_array
 
-        k = self.annotators
-        entries = self.counts.tocoo()
-        row, kind = entries.coords
-        weights = found.weights[row] * entries.data[:, None]
-        gap = np.einsum("nq,nq->n", weights, (kinds.residual * kinds.gap)[kind])
-        side = np.einsum("nq,nq->n", weights, kinds.residual[kind]) * kinds.side[kind]
-        who = kind // KINDS
+        k, kinds = self.annotators, state.kinds
+        gap, side = np.empty(len(self.pair)), np.empty(len(self.pair))
+        pulled = kinds.residual * kinds.gap
+        for begin in range(0, len(self.pair), _CHUNK):
+            part = slice(begin, begin + _CHUNK)
+            weights, kind = state.found.weights[self.pair[part]], self.kind[part]
+            gap[part] = np.einsum("nq,nq->n", weights, pulled[kind])
+            side[part] = np.einsum("nq,nq->n", weights, kinds.residual[kind]) * kinds.side[kind]
+        who = self.kind // KINDS
         column = np.concatenate([who, k + who, np.full(len(who), 2 * k)])
-        values, rows = np.concatenate([gap, side, gap]), np.concatenate([row, row, row])
-        return coo_array((values, (rows, column)), shape=(self.counts.shape[0], 2 * k + 1)).tocsr()
+        values, row = np.concatenate([gap, side, gap]), np.tile(self.pair, 3)
+        return csr_array((values, (row, column)), shape=(int(self.pair[-1]) + 1, 2 * k + 1))
 
 
-def _collapsed(both: FloatArray, parts: list[FloatArray]) -> FloatArray:
-    """Sums over the six kinds of each annotator: (2K, 2K) from (6K, 6K) and two factors per kind."""
-    k = len(both) // KINDS
-    out = np.empty((2 * k, 2 * k))
-    for a, left in enumerate(parts):
-        for b, right in enumerate(parts):
-            scaled = (left[:, None] * both * right).reshape(k, KINDS, k, KINDS).sum(axis=(1, 3))
-            out[a * k : (a + 1) * k, b * k : (b + 1) * k] = scaled
-    return out
+def _per_annotator(values: FloatArray) -> FloatArray:
+    return np.asarray(values.sum(axis=1).reshape(-1, KINDS).sum(axis=1))
 
 
 def fit_hierarchy(labels: Labels, pooled: Pooled) -> Hierarchy:
-    """Returns the annotators' values that maximise the penalised marginal likelihood.
+    """Returns the annotators' values that maximise the penalised marginal likelihood, with errors.
 
-    The variances between annotators are re-estimated after every fit as the mean of squared values plus their posterior
-    variances (Laplace; MacKay 1992), until they settle.
+    Newton's method; after every step the standard deviations between annotators are re-estimated by MacKay's fixed point
+    (1992, "Bayesian interpolation", section 4): the sum of squares over the number of values that the labels tell.
     """
-    model, k = _Model(labels, pooled), labels.annotators
-    prior = _Prior(side=pooled.side, reliability_spread=0.3, side_spread=0.3)
+    model, k = Model(labels, pooled), labels.annotators
+    prior = Prior(side=pooled.side, reliability_spread=0.3, side_spread=0.3)
     theta = np.concatenate([np.zeros(k), np.full(k, pooled.side), [np.log(pooled.spread) if model.gaps else 0.0]])
-    settled = False
+    state = model.at(theta)
+    converged = False
     for _ in range(_ROUNDS):
-        theta, arrived = _climb(model, theta, prior)
-        renewed = _renewed(model, theta, prior)
-        change = max(
+        information, meat = model.information(theta, state)
+        step = _step(information, prior, model.score(state), theta)
+        theta, state = _uphill(model, prior, theta, state, step)
+        renewed = _renewed(information, theta, prior)
+        moved = max(
+            float(np.abs(step).max()),
             abs(renewed.reliability_spread - prior.reliability_spread),
             abs(renewed.side_spread - prior.side_spread),
-            abs(renewed.side - prior.side),
         )
         prior = renewed
-        if change < 0.003 and arrived:
-            settled = True
+        if moved < 1e-3:
+            converged = True
             break
-    theta, arrived = _climb(model, theta, prior)
-    errors = _errors(model, theta, prior)
+    errors = _errors(information, meat, prior)
     return Hierarchy(
         log_reliability=theta[:k] - theta[:k].mean(),
         log_reliability_errors=errors[:k] if model.gaps else np.full(k, np.inf),
@@ -176,89 +216,65 @@ def fit_hierarchy(labels: Labels, pooled: Pooled) -> Hierarchy:
         sides_errors=errors[k : 2 * k],
         reliability_spread=prior.reliability_spread if prior.reliability_spread > 1.01 * _LEAST and model.gaps else 0.0,
         side_spread=prior.side_spread if prior.side_spread > 1.01 * _LEAST else 0.0,
-        converged=arrived and (settled or k == 1),
+        converged=converged,
     )
 
 
-def _centre(k: int, prior: _Prior) -> FloatArray:
-    return np.concatenate([np.zeros(k), np.full(k, prior.side), [0.0]])
+def _step(information: FloatArray, prior: Prior, score: FloatArray, theta: FloatArray) -> FloatArray:
+    """Newton's step, uphill also where the likelihood curves the wrong way, and no value by more than 1."""
+    k = len(theta) // 2
+    precision = prior.precision(k)
+    slope = score - precision * (theta - prior.centre(k))
+    size, axes = np.linalg.eigh(information + np.diag(precision))
+    step = axes @ ((axes.T @ slope) / np.maximum(np.abs(size), 1e-6))
+    return np.asarray(step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12)))
 
 
-def _climb(model: _Model, start: FloatArray, prior: _Prior) -> tuple[FloatArray, bool]:
-    """By L-BFGS, every value on the scale of its expected error."""
-    from scipy.optimize import minimize
+def _uphill(
+    model: Model, prior: Prior, theta: FloatArray, state: State, step: FloatArray
+) -> tuple[FloatArray, State]:
+    precision, centre = prior.precision(model.annotators), prior.centre(model.annotators)
 
-    k = model.annotators
-    precision, centre = prior.precision(k), _centre(k, prior)
-    kinds, found = model.at(start)
-    scale = 1.0 / np.sqrt(np.maximum(model.complete_diagonal(kinds, model.expected(found)) + precision, 1e-6))
+    def penalty(at: FloatArray) -> float:
+        return 0.5 * float(precision @ (at - centre) ** 2)
 
-    def objective(z: FloatArray) -> tuple[float, FloatArray]:
-        theta = start + scale * z
-        kinds, found = model.at(theta)
-        away = theta - centre
-        value = float(found.log_likelihoods.sum()) if model.gaps else float(found.log_likelihoods[0])
-        slope = model.gradient(kinds, model.expected(found)) - precision * away
-        if not model.gaps:
-            slope[:k], slope[-1] = -precision[:k] * away[:k], 0.0
-        return -(value - 0.5 * float(precision @ away**2)), -slope * scale
-
-    best = minimize(objective, np.zeros(2 * k + 1), jac=True, method="L-BFGS-B", options={"gtol": 1e-3, "ftol": 1e-12})
-    return start + scale * best.x, bool(np.abs(best.jac).max() < 0.05)
+    reached = state.value - penalty(theta)
+    for _ in range(10):
+        tried = theta + step
+        found = model.at(tried)
+        if found.value - penalty(tried) >= reached - 1e-9 * abs(reached):
+            return tried, found
+        step = step / 2
+    return theta, state
 
 
-def _renewed(model: _Model, theta: FloatArray, prior: _Prior) -> _Prior:
-    """Variances between annotators by MacKay's fixed point: sum of squares over the number of values that data tell.
-
-    That number is the sum of 1 - posterior variance / prior variance; the level of each kind of value takes one away.
-    """
-    k = model.annotators
-    kinds, found = model.at(theta)
-    precision = prior.precision(k)[: 2 * k]
-    variance = 1.0 / (np.maximum(_observed_diagonal(model, kinds, found), 0.0) + precision)
-    told = 1.0 - variance * precision
+def _renewed(information: FloatArray, theta: FloatArray, prior: Prior) -> Prior:
+    k = len(theta) // 2
+    if k == 1:
+        return Prior(side=float(theta[1]), reliability_spread=prior.reliability_spread, side_spread=prior.side_spread)
+    precision = prior.precision(k)
+    variance = np.diagonal(np.linalg.pinv(information + np.diag(precision), hermitian=True))
+    told = np.clip(1.0 - variance * precision, 1e-9, 1.0)[: 2 * k]
     b, g = theta[:k] - theta[:k].mean(), theta[k : 2 * k]
-    side = float(np.average(g, weights=np.maximum(told[k:], 1e-9)))
+    side = float(np.average(g, weights=told[k:]))
 
     def spread(values: FloatArray, known: FloatArray) -> float:
-        return float(np.clip(np.sqrt(values @ values / max(float(known.sum()) * (k - 1) / k, 1e-9)), _LEAST, _MOST))
+        degrees = float(known.sum()) * (k - 1) / k  # the mean takes one
+        return float(np.clip(np.sqrt(values @ values / degrees), _LEAST, _MOST))
 
-    if k == 1:
-        return prior
-    return _Prior(side=side, reliability_spread=spread(b, told[:k]), side_spread=spread(g - side, told[k:]))
-
-
-def _observed_diagonal(model: _Model, kinds: Kinds, found: Posterior) -> FloatArray:
-    """Diagonal of the observed information on log beta and gamma (2K,), labels of one annotator on one pair apart."""
-    entries = model.counts.tocoo()
-    row, kind = entries.coords
-    weights = found.weights[row]
-    missing = []
-    for table in (kinds.residual * kinds.gap, kinds.residual * kinds.side[:, None]):
-        values = table[kind]
-        mean = np.einsum("nq,nq->n", weights, values)
-        spread = np.einsum("nq,nq,nq->n", weights, values, values) - mean**2
-        missing.append(np.bincount(kind // KINDS, weights=spread * entries.data, minlength=model.annotators))
-    complete = np.diagonal(model._complete(kinds, model.expected(found)))[: 2 * model.annotators]
-    return np.asarray(complete - np.concatenate(missing))
+    return Prior(side=side, reliability_spread=spread(b, told[:k]), side_spread=spread(g - side, told[k:]))
 
 
-def _errors(model: _Model, theta: FloatArray, prior: _Prior) -> FloatArray:
-    """Root mean square errors of the shrunken values (2K,): H^-1 (M + P) H^-1, robust in M and P from the prior.
+def _errors(information: FloatArray, meat: FloatArray, prior: Prior) -> FloatArray:
+    """Root mean square errors of the shrunken values (2K,): of H^-1 (M + P) H^-1, H the information with the prior's.
 
-    M is the sum of outer products of the pairs' scores and P the prior's precision; where the model holds M + P = H.
-    The levels of log beta (a convention) are taken off.
+    M is the sum of outer products of the pairs' scores, which stays right where the model is wrong, and P the prior's
+    precision; where the model holds M + P = H. The mean of log beta, a convention, is taken off.
     """
-    k = model.annotators
-    kinds, found = model.at(theta)
-    precision = prior.precision(k)
-    information, meat = model.information(kinds, found)
-    if not model.gaps:
-        meat = np.diag(model.complete_diagonal(kinds, model.expected(found)))
-        information[:k], information[:, :k], information[-1], information[:, -1] = 0, 0, 0, 0
-        meat[:k], meat[:, :k], meat[-1], meat[:, -1] = 0, 0, 0, 0
-    bread = np.linalg.pinv(information + np.diag(precision), hermitian=True)
-    covariance = bread @ (meat + np.diag(precision)) @ bread
+    k = len(information) // 2
+    precision = np.diag(prior.precision(k))
+    bread = np.linalg.pinv(information + precision, hermitian=True)
+    covariance = (bread @ (meat + precision) @ bread)[: 2 * k, : 2 * k]
     level = np.eye(2 * k)
     level[:k, :k] -= 1.0 / k
-    return np.sqrt(np.maximum(np.einsum("ij,jk,ik->i", level, covariance[: 2 * k, : 2 * k], level, optimize=True), 0.0))
+    return np.sqrt(np.maximum(np.einsum("ij,ij->i", level @ covariance, level), 0.0))
