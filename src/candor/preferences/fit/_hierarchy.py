@@ -230,9 +230,7 @@ def _step(information: FloatArray, prior: Prior, score: FloatArray, theta: Float
     return np.asarray(step * min(1.0, 1.0 / max(float(np.abs(step).max()), 1e-12)))
 
 
-def _uphill(
-    model: Model, prior: Prior, theta: FloatArray, state: State, step: FloatArray
-) -> tuple[FloatArray, State]:
+def _uphill(model: Model, prior: Prior, theta: FloatArray, state: State, step: FloatArray) -> tuple[FloatArray, State]:
     precision, centre = prior.precision(model.annotators), prior.centre(model.annotators)
 
     def penalty(at: FloatArray) -> float:

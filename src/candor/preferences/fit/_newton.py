@@ -1,9 +1,9 @@
 """Newton steps and standard errors for many parameters and a sparse information matrix.
 
 The matrix is never inverted as a whole above ``DENSE`` parameters. Steps come from conjugate gradients; variances come
-from random vectors whose covariance is the inverse, Rao-Blackwellised (Siden, Lindgren, Bolin and Villani 2018, "Efficient
-covariance approximations for large sparse precision matrices", eq. 6), which leaves an error of the order of one over
-the number of comparisons per item, and measures it.
+from random vectors whose covariance is the inverse, Rao-Blackwellised (Siden, Lindgren, Bolin and Villani 2018,
+"Efficient covariance approximations for large sparse precision matrices", the simple estimator), which leaves an error of
+the order of one over the number of comparisons per item, and measures it.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _exact(info: Information, wanted: np.ndarray[Any, Any]) -> FloatArray:
 
 
 def _inverse_diagonals(block: FloatArray, free: FloatArray) -> FloatArray:
-    """Diagonals (B, k) of the inverses of (B, k, k), or of the pseudo-inverses where the constant is in the null space."""
+    """Diagonals (B, k) of the inverses of (B, k, k); of the pseudo-inverses where the constant is in the null space."""
     size = block.shape[-1]
     level = np.maximum(np.trace(block, axis1=1, axis2=2) / size, 1e-300)
     lift = free * level / size  # adds the constant vector with eigenvalue ``level``, whose share is taken off again
@@ -201,22 +201,20 @@ class Optimum:
 def maximise(
     start: FloatArray,
     value: Callable[[FloatArray], float],
-    slope: Callable[[FloatArray], tuple[FloatArray, Information]],
+    step_at: Callable[[FloatArray], FloatArray],
     *,
     iterations: int = 100,
     tolerance: float = 1e-8,
     longest: float = np.inf,
 ) -> Optimum:
-    """Newton's method (or Fisher scoring, by what ``slope`` returns) with steps cut to ``longest`` and halved on the way.
+    """Newton's method (or Fisher scoring, by what ``step_at`` gives), steps cut to ``longest`` and halved on the way.
 
-    ``value`` gives the objective, ``slope`` its gradient (P,) and information. Returns the optimum; it has converged
-    where the last full step moves no parameter by more than ``tolerance`` (of the largest, where that is
-    above 1).
+    ``value`` gives the objective, ``step_at`` the full step (P,). Returns the optimum; it has converged where the last
+    full step moves no parameter by more than ``tolerance`` (of the largest, where that is above 1).
     """
     x, reached = start, value(start)
     for iteration in range(iterations):
-        gradient, info = slope(x)
-        step = solve(info, gradient)
+        step = step_at(x)
         size = float(np.abs(step).max(initial=0.0))
         if size > longest:
             step = step * (longest / size)

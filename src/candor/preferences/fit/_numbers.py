@@ -11,7 +11,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 RIDGE = 0.1
-"""The default ridge where a finite maximum does not exist: a Gaussian prior of standard deviation 3.2 on every score."""
+"""The default ridge where no finite maximum exists: a Gaussian prior of standard deviation 3.2 on every score."""
 
 
 def sigmoid(x: FloatArray) -> FloatArray:
@@ -40,7 +40,7 @@ def indices(name: str, values: ArrayLike, below: int | None = None, length: int 
 
 
 def one_of(name: str, values: ArrayLike, allowed: tuple[int, ...], length: int) -> FloatArray:
-    """Returns ``values`` (N,) as numbers. Raises ValueError where one is not among ``allowed``, or the length differs."""
+    """Returns ``values`` (N,) as numbers. Raises ValueError where one is not ``allowed`` or the length differs."""
     array = np.asarray(values)
     if array.shape != (length,):
         raise ValueError(f"{name}: expected shape ({length},), got {array.shape}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from candor.preferences.fit._newton import Information, maximise, standard_errors
+from candor.preferences.fit._newton import Information, maximise, solve, standard_errors
 from candor.preferences.fit._numbers import (
     RIDGE,
     FloatArray,
@@ -70,7 +70,7 @@ def aggregate(winners: IntArray, losers: IntArray, weights: FloatArray, items: i
 def laplacian_information(
     first: IntArray, second: IntArray, items: int, groups: IntArray, ridge: FloatArray
 ) -> Callable[[FloatArray], Information]:
-    """Returns a function of edge weights (E,) that gives their Laplacian plus diag(ridge): the information on scores."""
+    """Returns a function of edge weights (E,) that gives their Laplacian plus diag(ridge), the information on scores."""
     from scipy.sparse import coo_array, csr_array
 
     edges = len(first)
@@ -155,16 +155,16 @@ def bradley_terry(
     def value(scores: FloatArray) -> float:
         return likelihood(scores) - 0.5 * float(penalty @ scores**2)
 
-    def slope(scores: FloatArray) -> tuple[FloatArray, Information]:
+    def slope(scores: FloatArray) -> tuple[Information, FloatArray]:
         p = sigmoid(scores[first] - scores[second])
         pull = edges.wins - total * p
         gradient = np.bincount(first, weights=pull, minlength=items) - np.bincount(
             second, weights=pull, minlength=items
         )
-        return gradient - penalty * scores, build(total * p * (1 - p))
+        return build(total * p * (1 - p)), gradient - penalty * scores
 
-    best = maximise(np.zeros(items), value, slope)
-    found = standard_errors(slope(best.parameters)[1], seed)
+    best = maximise(np.zeros(items), value, lambda scores: solve(*slope(scores)))
+    found = standard_errors(slope(best.parameters)[0], seed)
     unknown = (np.bincount(components)[components] == 1) & (penalty == 0)
     return BradleyTerryFit(
         scores=best.parameters,
