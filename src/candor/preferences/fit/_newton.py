@@ -168,24 +168,34 @@ def _inverse_diagonals(block: FloatArray, free: FloatArray) -> FloatArray:
 
 
 def _sampled(info: Information, seed: int) -> tuple[FloatArray, float]:
-    """Square roots of a sampled diagonal of the inverse, and the root mean square of their relative errors."""
+    found = sampled_errors(info, seed, lambda x: x, np.ones(len(info.groups)))
+    return found.errors, found.accuracy
+
+
+def sampled_errors(
+    info: Information, seed: int, convention: Callable[[FloatArray], FloatArray], own: FloatArray
+) -> Errors:
+    """Returns errors (P,) of ``convention`` (x), x with covariance H^-1, and the root mean square of their relative errors.
+
+    ``convention`` is linear and maps (P, m) to (P, m); ``own`` (P,) is how much of each value it leaves in place.
+    """
     rng = np.random.default_rng(seed)
     diagonal = np.maximum(info.diagonal, 1e-300)
     sizes = np.bincount(info.groups)[info.groups]
-    base = (1.0 - 2.0 * info.free / sizes) / diagonal
+    base = own**2 * (1.0 - 2.0 * info.free / sizes) / diagonal
     total, square, drawn = np.zeros(len(diagonal)), np.zeros(len(diagonal)), 0
     while True:
         b = info.project(info.sample(rng, _PROBES))
-        rest = (solve(info, b, tolerance=1e-4) - b / diagonal[:, None]) ** 2
+        rest = (convention(solve(info, b, tolerance=1e-4)) - (own / diagonal)[:, None] * b) ** 2
         total += rest.sum(axis=1)
         square += (rest**2).sum(axis=1)
         drawn += _PROBES
         mean = total / drawn
-        variance = base + mean
+        variance = np.maximum(base + mean, 1e-300)
         noise = np.sqrt(np.maximum(square / drawn - mean**2, 0.0) / (drawn - 1))
         accuracy = float(np.sqrt(np.mean((noise / (2 * variance)) ** 2)))
         if accuracy < ACCURACY or drawn >= _MOST_PROBES:
-            return np.sqrt(variance), accuracy
+            return Errors(errors=np.sqrt(variance), accuracy=accuracy)
 
 
 @dataclass(frozen=True, kw_only=True)
