@@ -72,6 +72,7 @@ _FRAME = re.compile(
     rf" (?:(?P<doubt>(?:i|id) {_ADVERB}(?:dont|do not|didnt|never|cant|cannot|wouldnt|would not|no longer|hardly)"
     rf" {_ADVERB}(?:think|believe|buy|agree|feel like|feel that|see how|trust|accept|support|suppose|imagine|"
     rf"understand why (?:anyone|people|anybody|everyone))"
+    rf"|(?:i )?(?:cant|cannot|dont|fail to) see (?:why|how|the point|what)"
     rf"|(?:i|ive) {_ADVERB}(?:doubt|disagree|question whether|question the|dispute|reject|oppose|disapprove)"
     rf"|i {_ADVERB}(?:hate|dislike|dont like|do not like|cant stand)(?= {_THING})"
     rf"|(?:im|i am) {_ADVERB}(?:not (?:sure|convinced|certain|persuaded|a fan|so sure)|sceptical|skeptical|unconvinced|"
@@ -87,6 +88,8 @@ _FRAME = re.compile(
     rf"|from what ive seen|to my mind|as far as im concerned|as i see it|the way i see it|if you ask me"
     rf"|seems (?:\w+ )?to me|my (?:\w+ )?(?:view|opinion|guess|belief|position|stance|take|theory|feeling|hunch|"
     rf"impression|answer|understanding|conclusion|argument|suspicion|assumption) (?:is|was|has always been)"
+    rf"|(?<=, )(?:i|id) (?:\w+ )?(?:feel|assume|find|gather|fear|say|guess|think|"
+    rf"believe|suppose)(?= $)|(?:looks|sounds|seems|feels|appears) (?:\w+ ){{0,3}}to me|of mine|id trust|i (?:\w+ )?find"
     rf"|the way i understand it|theres? (?:is )?no doubt in my mind|personally ,)(?: that| of| to be| in| is)?) "
 )
 _THIRD = re.compile(
@@ -109,13 +112,15 @@ _PUSHBACK = re.compile(
     r"mistaken|false|untrue|nonsense|not (?:right|correct|true|accurate|so|what)|bullshit|right|a mistake|an error)"
     r"|(?:that|this|it) (?:doesnt|does not|didnt|isnt|cant|cannot|wasnt) (?:\w+ )?(?:sound|seem|look|be|right|correct|"
     r"true|make)|(?:no|nope|wrong|incorrect|bullshit|nonsense|really)(?= (?:,|\?|$)|$)|i (?:\w+ )?(?:disagree|dont agree|"
-    r"do not agree|dont think so|do not think so|dont believe (?:you|that|it)|doubt (?:it|that|you))|you made a mistake|"
-    r"you (?:got|have) (?:that|it) wrong|check again|is that (?:\w+ )?(?:right|correct|true))"
+    r"do not agree|dont think so|do not think so|dont believe (?:you|that|it)|doubt (?:it|that|you))|i dont think (?:thats|that is|its|"
+    r"so|this is)|i (?:think |believe )?(?:you|there) (?:\w+ )?(?:slipped|erred|miscalculated|misread|missed|confused|"
+    r"mixed|forgot|made|got (?:that|it) wrong|have (?:that|it) wrong)|(?:i|id) (?:\w+ )?(?:get|got|count|calculated|trust|"
+    r"go with) |you (?:got|have) (?:that|it) wrong|check again|thats not what|is that (?:\w+ )?(?:right|correct|true))"
 )
 _CONFIRM = re.compile(
     r" , (?:right|correct|yes|no|yeah|huh|innit|true|agreed|agree|okay|ok|eh|isnt it|isnt that so|arent they|dont you "
     r"think(?: so)?|wouldnt you (?:say|agree)(?: so)?|(?:is|are|was|were|do|does|did|has|have|will|would|can|could|should)"
-    r"(?:nt)? (?:it|he|she|they|you|we|i|there|that)|am i (?:right|wrong)|(?:is|isnt) that (?:right|correct|so|true)) "
+    r"(?:nt)? (?:it|he|she|they|you|we|i|there|that)|(?:or )?am i (?:right|wrong|off|mistaken)|or not|(?:is|isnt) that (?:right|correct|so|true)) "
     r"\? | (?<!it )(?<!that )(?<!this )(?<!do )(?<!is )(?<!them )(?<!thats )(?<!all )right \? "
 )
 _LEADING = re.compile(
@@ -149,17 +154,26 @@ _JUDGEMENT = re.compile(
     r"disgrace|failure|disaster|mistake)|unfair|fair|overpriced|boring|brilliant|beautiful|important|essential|harmful|"
     r"bad|good|perfect|unnecessary|ruining|destroying|killing|lazy|selfish|liars?|corrupt|idiots?) "
     r"| (?:sucks?|rules|rocks) "
+    r"| (?:theres|there is) no (?:way|doubt|question|point|reason)|thats (?:just )?(?:a fact|how it is)| (?:was|were) right about "
     r"| (?:obviously|clearly|undeniably|surely|without a doubt|no doubt|definitely|certainly) "
 )
 _REQUEST = re.compile(
     r"^ (?:(?:please|so|and|but|hey|hi|hello|ok|okay|then|now|just|also|yes|no|well) ,? ?){0,3}(?:what|how|why|who|when|where|which|whose|"
     r"can|could|would|will|should|shall|do|does|did|is|are|was|were|am|have|has|tell|give|write|explain|list|describe|"
     r"help|make|show|find|provide|create|suggest|name|translate|summari[sz]e|compare|generate|let|lets|please|respond|"
-    r"briefly|answer|read|rewrite|edit|fix|rate|review|recommend|i want|i need|id like|i would like|im looking|im trying|"
+    r"briefly|continue|finish|find|act|answer|read|rewrite|edit|fix|rate|review|recommend|i want|i need|id like|i would like|im looking|im trying|"
     r"thanks|thank|discuss|say|act|pretend|imagine|consider|calculate|compute|convert|design|draft|compose|teach|"
     r"ok|okay|sure|yes|no|yeah|yep|hi|hello|hey|good (?:morning|evening|day)) "
 )
+_TASK = re.compile(
+    r"^ (?:please )?(?:continue|complete|finish|translate|paraphrase|rephrase|rewrite|summari[sz]e|correct|proofread|pretend|"
+    r"imagine|roleplay|role play|act as|you are an? |explain|classify|what does|what is meant)(?: \w+){0,4} "
+    r"(?:,|sentences?|phrases?|text|quote|words?|passage|paragraph|story|that you are|following)"
+)
+"""A task on somebody's words, or a role to play: what it quotes is not the user's view."""
+_ALTERNATIVES = re.compile(r" (?:whether|should (?:we|i|they|it)|is it|are they|which is \w+|better) ,? ?(?P<a>.{4,150}?) or (?:whether )?(?P<b>.{4,150}?)(?: ,? ?\?)? $")
 _PERSONAL = re.compile(r" (?:i|im|ive|id|ill|my|me|mine|we|our|us|you|your|youre) ")
+_CLAIMS = re.compile(r" (?:is|are|isnt|arent|was|were|has|have|can|cant|causes?|makes?|does|doesnt|do|will|wont|cannot) ")
 _STRONG = re.compile(
     r" (?:certain|convinced|definitely|absolutely|obviously|clearly|undeniably|no doubt|without (?:a )?doubt|for a fact|for "
     r"sure|100|everyone knows|positive|adamant|firmly|strongly|always|never|must|know that|completely|totally) "
@@ -211,14 +225,18 @@ def _read(text: str, after: bool) -> View | None:
     clauses = plain_clauses(text)
     if after and clauses and (push := _PUSHBACK.search(clauses[0])):
         return _view("pushback", _join(clauses), -1, push.group())
+    if clauses and _TASK.search(clauses[0]):
+        return None
     for i, clause in enumerate(clauses):
         frame = _FRAME.search(clause)
         if frame is not None and not _is_reported(clause, frame.start()):
             rest = clause[frame.end() - 1 :]
             if len(rest) < 3 and i + 1 < len(clauses):
                 rest = clauses[i + 1]
-            held = rest if len(rest.split()) > 2 else clause
-            return _view("belief", held, -1 if frame["doubt"] else 1, clause)
+            held = rest if len(rest.split()) > 2 else clause[: frame.start() + 1]
+            if len(held.split()) < 3 and i:
+                held = clauses[i - 1]
+            return _view("belief", held, -1 if frame["doubt"] else 1, clause, clauses)
     return _without_frame(clauses)
 
 
@@ -239,12 +257,12 @@ def _without_frame(clauses: list[str]) -> View | None:
             continue
         if _SELF.search(clause):
             return _view("judgement", clause, 1, clause)
-        if _JUDGEMENT.search(clause) and not re.match(r" (?:i|im|ive|you|we) ", clause):
+        if _JUDGEMENT.search(clause) and not re.match(r" (?:i|im|ive|you) ", clause):
             return _view("judgement", clause, 1, clause)
-    if len(statements) == len(clauses) == 1 and len(clauses[0].split()) > 3:
-        clause = clauses[0]
-        if not _PERSONAL.search(clause) and not _THIRD.search(clause) and re.search(r" (?:is|are|was|were|has|have|can|causes?|makes?|will) ", clause):
-            return _view("statement", clause, 1, clause)
+    if len(statements) == len(clauses) <= 3:
+        for clause in clauses:
+            if len(clause.split()) > 3 and _CLAIMS.search(clause) and not (_PERSONAL.search(clause) or _THIRD.search(clause)):
+                return _view("statement", clause, 1, clause)
     return None
 
 
@@ -254,8 +272,19 @@ def _is_reported(clause: str, start: int) -> bool:
     return bool(re.search(r" (?:what|how|who|why|where|when|which|should|if|whether|do|does|could|can)$", before))
 
 
-def _view(kind: ViewKind, clause: str, polarity: int, words: str) -> View:
-    rival = ""
+def _alternative(clauses: list[str], held: str) -> str:
+    """The option that the user does not take, where an earlier sentence puts two side by side."""
+    for clause in clauses:
+        found = _ALTERNATIVES.search(clause) if " or " in clause else None
+        if found is not None:
+            mine = set(held.split())
+            a, b = (set(found[name].split()) for name in "ab")
+            return found["b"] if len(a & mine) / len(a) > len(b & mine) / len(b) else found["a"]
+    return ""
+
+
+def _view(kind: ViewKind, clause: str, polarity: int, words: str, clauses: list[str] | None = None) -> View:
+    rival = _alternative(clauses, clause) if clauses and len(clauses) > 1 else ""
     parted = _RIVAL.search(clause)
     if parted is not None:
         clause, rival = clause[: parted.start()] + " ", clause[parted.end() - 1 :]

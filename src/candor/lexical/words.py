@@ -51,7 +51,7 @@ def plain_clauses(text: str) -> list[str]:
     does a closing question mark, each as a word of its own. Sentences without a word are left out.
     """
     flat = _bytes(text).translate(_CLAUSES, b"'").decode("utf-8", "surrogatepass")
-    flat = flat.replace(",", " ,").replace(":", " ,").replace("?", " ?\n")
+    flat = flat.replace(",", " , ").replace(":", " , ").replace("?", " ?\n")
     return [f" {line} " for raw in flat.split("\n") if (line := " ".join(raw.split())).strip(" ,?")]
 
 
