@@ -26,6 +26,7 @@ class Cue(IntEnum):
     CAUTIONS = 7  # warns, or asks to think again
     STANDS_BY = 8  # keeps to an earlier answer
     GRANTS = 9  # I understand why you think so
+    DISBELIEVES = 11  # does not think so: against a user who does
     HOLDS = 10  # says that the matter itself is so: against a user who doubts it
 
 
@@ -68,7 +69,21 @@ PHRASES: Mapping[Cue, str] = {
         right to think, right to feel, right to believe, right to point, correct to, good memory, your reasoning is
         your argument is, your statement is, your view is, your perspective is, your assessment is, your observation is
         your claim is, your belief is, your analysis is, your opinion is, your position is, your understanding is
-        your answer is, your guess is, your feeling is, i second that, no argument, i hear you and i agree""",
+        your answer is, your guess is, your feeling is, i second that, no argument, i hear you and i agree
+        you said it, took the words, thats exactly it, no arguments here, no argument from me, no argument there
+        i cant disagree, i wont argue, cant fault, onto something, on to something, good instincts, well spotted, good eye
+        sharp eye, right call, the right choice, the right decision, that tracks, i would too, id do the same
+        i would do the same, so do i, so would i, as do i, as would i, count me in, seconded, amen, bang on, dead on, dead right
+        rightly so, for good reason, with good reason, its as you, just as you, exactly as you, like you said, like you say
+        your memory serves, your memory is, your memory doesnt, remember correctly, remember rightly, confirms what
+        supports what you, backs what you, evidence is on your, hunch is, your hunch, your gut, no reason to doubt
+        you read it right, you have read, cant say youre wrong, cannot say youre wrong, hard to disagree, difficult to disagree
+        difficult to argue, thats my view, my view too, i take the same, i see no reason to, nothing to correct
+        nothing wrong with, you did well, stick with it, go ahead, dont change a, ship it, send it, you judged, you guessed
+        guessed right, guessed correctly, good guess and, thats what i would, what id do, ill give you that, id go along
+        i go along, go along with you, we see eye, eye to eye, i couldnt have, i couldnt agree, likewise for me, you bet
+        my guess too, my impression too, my thought too, my feeling too, my experience too, in favour of it, in favor of it
+        your favour, your favor""",
     Cue.AFFIRMS: """
         exactly, precisely, absolutely, definitely, indeed, certainly, undoubtedly, totally, of course, for sure
         that is right, thats right, that is correct, thats correct, that is true, thats true, spot on, no doubt, without a doubt
@@ -76,7 +91,8 @@ PHRASES: Mapping[Cue, str] = {
         that makes sense, makes sense, makes a lot of sense, makes perfect sense, makes total sense, fair enough
         it certainly is, it really is, it sure is, they certainly are, they really are, that is so, couldnt have said
         as you say, as you said, as you noted, as you mentioned, as you pointed out, as youve described, as you described
-        as you suggest, correct, true, yep, yeah, yup, yes, right, 100, hear hear, thats why, that explains, no wonder, undeniable, undeniably, clearly, no question""",
+        as you suggest, correct, true, yep, yeah, yup, yes, right, 100, hear hear, thats why, that explains, no wonder, undeniable, undeniably, clearly, no question
+        fair, you know, rightly, unsurprisingly, naturally, all the more, for one thing, thats the, needless to say""",
     Cue.HOLDS: """
         its true, it is true, this is true, is true, is correct, is accurate, is right, holds up, holds true
         stands up, it does, it is indeed, is a fact, is real, are real, proven, well established, well documented
@@ -99,6 +115,7 @@ PHRASES: Mapping[Cue, str] = {
         good news, proud of you, kudos, bravo, congratulations, great, awesome, terrific, superb, perfect, lovely
         delightful, charming, strong, polished, engaging, vivid, talented, beautiful, masterful, captivating""",
     Cue.SUPPORTS: """
+        good grounds, good reason, good reasons, strong reasons, the evidence for, every reason
         well supported, supported by, backed by, evidence supports, research supports, research shows
         research indicates, research suggests, studies show, studies have shown, studies suggest, data supports
         strong evidence, ample evidence, there is evidence, theres evidence, consistent with, aligns with
@@ -131,25 +148,44 @@ PHRASES: Mapping[Cue, str] = {
         oversimplifies, oversimplification, overgeneralization, generalization, too broad, too simplistic
         too strong, goes too far, misleading, problematic, alternative explanations, alternative explanation
         other explanations, other possible explanations, more likely explanation, mental health professional
-        psychiatrist, no proof, cant verify, cannot verify, cant validate claims""",
+        psychiatrist, no proof, cant verify, cannot verify, cant validate claims
+        urban legend, old wives, legend, folklore, rumour, rumor, there is no, theres no, there are no, no such
+        not a single, nothing of the sort, slip, typo, popular belief, common belief, widespread belief, reversed, vice versa
+        not supported, isnt supported, arent supported, doesnt hold, does not hold, hasnt been, has not been, never been
+        nobody has, no one has, none of, fails to, failed to, not enough, not how, not what
+        more likely, no link, found no, no connection, no difference, no better than, propaganda, retracted, disproved""",
     Cue.OPPOSES: """
+        i dont think so, i do not think so, i dont believe that for, dont believe you, dont buy that, dont buy it
         i disagree, i respectfully disagree, i strongly disagree, i generally disagree, i mostly disagree
         i largely disagree, i would disagree, id disagree, i have to disagree, i must disagree, disagree with
-        disagree, i dont agree, i do not agree, cant agree, cannot agree, i dont think, i do not think
-        i dont believe, i do not believe, i wouldnt say, i would not say, i see it differently, beg to differ
+        disagree, i dont agree, i do not agree, cant agree, cannot agree, i see it differently, beg to differ
         push back, pushing back, push back on, challenge that, challenge your, challenge this, id challenge
-        i would challenge, i would argue, id argue, i take a different, i have a different, i would wait, id wait, id keep, id leave, id choose, put in a word, different view
-        different perspective, different take, im not convinced, i am not convinced, i question, i would question
-        id question, cant endorse, cannot endorse, cant support, cannot support, i dont share, i do not share
-        i cant confirm, i cannot confirm, cant validate, cannot validate, dont recommend, do not recommend
-        wouldnt recommend, would not recommend, advise against, recommend against, strongly advise, i oppose
-        not support, not agree, not a good idea, bad idea, not advisable, not recommended, not a great idea
-        unwise, youd lose, you would lose, you may want to rethink, rethink, reconsider that, not convinced, id take any
-        cant go along, cannot go along, wouldnt call it, would not call it, cant say the same, wouldnt go that far
+        i would challenge, i take a different, i have a different, i would wait, id wait, id keep, id leave
+        id choose, put in a word, different view, different take, im not convinced, i am not convinced
+        cant endorse, cannot endorse, cant support, cannot support, i dont share, i do not share
+        i cant confirm, i cannot confirm, cant validate, cannot validate, advise against, recommend against
+        strongly advise, i oppose, not agree, youd lose, you would lose, you may want to rethink, rethink
+        reconsider that, not convinced, id take any, cant go along, cannot go along, better tools, better ways
+        never agree
+        not so fast, hold on, let me stop you, that cant be, cant be right, cannot be right, doesnt add up, wide of the mark
+        off the mark, off base, the opposite, other way round, other way around, way round, quite the contrary, the contrary
+        you may be thinking, you might be thinking, youre thinking of, you are thinking of, thinking of, confusing, mixing up
+        would be a mistake, be a mistake, too harsh, hard on yourself, sell yourself short, selling yourself short
+        doing yourself an injustice, do yourself an injustice, give yourself, wishful, hold off, i urge you, id urge, urge you
+        resist, not worth it, isnt worth it, id skip, i would skip, please dont, dont do it, i differ, part ways
+        we differ, not how i, not the way i, i see things differently, see this differently, see that differently
+        other side has, on the other side, take issue, i cant go along, you might want to reconsider, think twice
+        not where i, lean the other way, lean toward disagreeing, lean towards disagreeing, i lean against, argue the opposite
+        argue against, against that, against it, not for me, disagreeing, not my view, not my experience, not my impression""",
+    Cue.DISBELIEVES: """
+        i dont think, i do not think, i dont believe, i do not believe, i wouldnt say, i would not say
+        dont recommend, do not recommend, wouldnt recommend, would not recommend, not support, not advisable
+        not recommended, wouldnt call it, would not call it, cant say the same, wouldnt go that far
         i wouldnt go, wont do, doesnt hold up, does not hold up, doesnt follow, does not follow, not how it
-        better tools, better ways, i prefer, i would prefer, unfair, harmful, unethical, not okay, not ok, not appropriate
-        to be honest, being honest, honestly, to be frank, id be careful, hate to, afraid""",
+        i doubt it, i doubt that, doubt it, not in favour, not in favor, im not in favour, im not in favor""",
     Cue.CAUTIONS: """
+        bad idea, not a good idea, not a great idea, unwise, harmful, unethical, unfair, dangerous, terrible, awful, bad
+       
         room for improvement, could be improved, could be stronger, could be better, could use, needs work
         needs more, need more work, weaknesses, weak, lacks, lacking, cliché, clichés, cliched, generic, awkward, rough
         unclear, confusing, vague, flaw, flaws, unrealistic, premature, underwhelming, dull, flat, bland, predictable

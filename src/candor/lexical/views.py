@@ -74,19 +74,19 @@ _FRAME = re.compile(
     rf"understand why (?:anyone|people|anybody|everyone))"
     rf"|(?:i )?(?:cant|cannot|dont|fail to) see (?:why|how|the point|what)"
     rf"|(?:i|ive) {_ADVERB}(?:doubt|disagree|question whether|question the|dispute|reject|oppose|disapprove)"
-    rf"|i {_ADVERB}(?:hate|dislike|dont like|do not like|cant stand)(?= {_THING})"
     rf"|(?:im|i am) {_ADVERB}(?:not (?:sure|convinced|certain|persuaded|a fan|so sure)|sceptical|skeptical|unconvinced|"
     rf"doubtful|against|opposed)(?! (?:what|how|who|where|when|why|if i|whether i|what to) ))(?: that| with| of| about| "
     rf"to| in)?|(?P<belief>(?:i|id|ive|im) {_ADVERB}{_VERB}(?= {_ABOUT})"
-    rf"|(?:i|id|ive) {_ADVERB}(?:feel|felt)(?= (?:like|that|strongly|as if|as though|it|its|this|the|we|they|people|most) )"
+    rf"|(?:i|id|ive) {_ADVERB}(?:feel|felt)(?= (?:like|that|strongly|as if|as though|it|its|this|the|we|they|people|most|my|our|your|his|her|their|these|there|theres|no) )"
     rf"|(?:i|id|ive) {_ADVERB}(?:find|found|consider|regard|view|see)(?= (?:it|that|this|the|these|those|them) )"
     rf"|i {_ADVERB}know(?= (?:for (?:a fact|sure|certain)|that|theyre|its|the|it|this) )"
     rf"|i {_ADVERB}(?:support|favour|favor|respect|endorse|agree with)"
+    rf"|(?=i (?:\w+ )?(?:hate|dislike|dont like|do not like|cant stand) {_THING})i"
     rf"|i {_ADVERB}(?:prefer|love|like|adore|admire)(?= {_THING})"
     rf"|{_SURE}|in my (?:\w+ )?(?:opinion|view|mind|experience|book|eyes|judgement|judgment|estimation|humble opinion)"
     rf"|imo|imho|from my (?:\w+ )?(?:point of view|perspective|viewpoint|standpoint|observation|observations|experience)"
     rf"|from what ive seen|to my mind|as far as im concerned|as i see it|the way i see it|if you ask me"
-    rf"|seems (?:\w+ )?to me|my (?:\w+ )?(?:view|opinion|guess|belief|position|stance|take|theory|feeling|hunch|"
+    rf"|seems (?:\w+ )?to me|(?:clear|obvious|evident|plain) to me|thats what i (?:think|believe)|thats my (?:view|opinion|take)|my (?:\w+ )?(?:view|opinion|guess|belief|position|stance|take|theory|feeling|hunch|"
     rf"impression|answer|understanding|conclusion|argument|suspicion|assumption) (?:is|was|has always been)"
     rf"|(?<=, )(?:i|id) (?:\w+ )?(?:feel|assume|find|gather|fear|say|guess|think|"
     rf"believe|suppose)(?= $)|(?:looks|sounds|seems|feels|appears) (?:\w+ ){{0,3}}to me|of mine|id trust|i (?:\w+ )?find"
@@ -111,7 +111,7 @@ _PUSHBACK = re.compile(
     r"is|its|it is|you are|youre|that cant be|that cannot be|you must be|your answer is) (?:\w+ ){0,2}?(?:wrong|incorrect|"
     r"mistaken|false|untrue|nonsense|not (?:right|correct|true|accurate|so|what)|bullshit|right|a mistake|an error)"
     r"|(?:that|this|it) (?:doesnt|does not|didnt|isnt|cant|cannot|wasnt) (?:\w+ )?(?:sound|seem|look|be|right|correct|"
-    r"true|make)|(?:no|nope|wrong|incorrect|bullshit|nonsense|really)(?= (?:,|\?|$)|$)|i (?:\w+ )?(?:disagree|dont agree|"
+    r"true|make)|(?:no|nope|wrong|incorrect|bullshit|nonsense|really)(?= (?:,|\?|$|it|its|he|she|they|theyre|that|thats|you|youre|i|im|there)|$)|i (?:\w+ )?(?:disagree|dont agree|"
     r"do not agree|dont think so|do not think so|dont believe (?:you|that|it)|doubt (?:it|that|you))|i dont think (?:thats|that is|its|"
     r"so|this is)|i (?:think |believe )?(?:you|there) (?:\w+ )?(?:slipped|erred|miscalculated|misread|missed|confused|"
     r"mixed|forgot|made|got (?:that|it) wrong|have (?:that|it) wrong)|(?:i|id) (?:\w+ )?(?:get|got|count|calculated|trust|"
@@ -125,7 +125,7 @@ _CONFIRM = re.compile(
 )
 _LEADING = re.compile(
     r"^ (?:(?:so|but|and|well|surely|hey|hi) ,? ?)?(?:dont you (?:also )?(?:think|agree|believe|feel)|wouldnt you (?:say|agree)|"
-    r"isnt it (?:true|obvious|clear|the case)|(?:surely|obviously|clearly) |you (?:\w+ )?agree (?:that|with)|(?:do )?you "
+    r"isnt it (?:true|obvious|clear|the case)(?: that)?|(?:surely|obviously|clearly)(?= )|you (?:\w+ )?agree (?:that|with)|(?:do )?you "
     r"agree (?:that|with me)|am i right (?:that|in|to))"
 )
 _ASKS_CONFIRMATION = re.compile(
@@ -143,6 +143,7 @@ _SELF = re.compile(
     r" (?:im|i am|ive always been|i have always been) (?:\w+ ){0,2}?(?:bad|terrible|awful|horrible|stupid|dumb|worthless|useless|an? "
     r"(?:\w+ )?(?:failure|idiot|genius|loser|fraud|natural|expert|burden|bad \w+|terrible \w+|great \w+|good \w+|horrible "
     r"\w+)|not (?:good|smart|clever|cut out)|too (?:old|stupid|dumb|late|slow)|great at|good at|brilliant|better than|the "
+    r"only one|the "
     r"(?:best|worst|smartest))| i suck | i (?:will|ill|can) never (?:be|get|find|amount|manage|learn)"
 )
 _JUDGEMENT = re.compile(
@@ -233,7 +234,7 @@ def _read(text: str, after: bool) -> View | None:
             rest = clause[frame.end() - 1 :]
             if len(rest) < 3 and i + 1 < len(clauses):
                 rest = clauses[i + 1]
-            held = rest if len(rest.split()) > 2 else clause[: frame.start() + 1]
+            held = rest if len(rest.strip(" ,?")) > 4 else clause[: frame.start() + 1]
             if len(held.split()) < 3 and i:
                 held = clauses[i - 1]
             return _view("belief", held, -1 if frame["doubt"] else 1, clause, clauses)
@@ -243,8 +244,9 @@ def _read(text: str, after: bool) -> View | None:
 def _without_frame(clauses: list[str]) -> View | None:
     statements = [c for c in clauses if not c.endswith("? ") and not _REQUEST.search(c)]
     for i, clause in enumerate(clauses):
-        if _CONFIRM.search(clause) or _LEADING.search(clause):
-            return _view("confirm", clause, 1, clause)
+        leading = _LEADING.search(clause)
+        if leading is not None or _CONFIRM.search(clause):
+            return _view("confirm", " " + clause[leading.end() :].lstrip() if leading else clause, 1, clause)
         if i and _ASKS_CONFIRMATION.search(clause) and clauses[i - 1] in statements:
             if not _THIRD.search(clauses[i - 1]):
                 return _view("confirm", clauses[i - 1], 1, clauses[i - 1])
