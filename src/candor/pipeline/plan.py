@@ -18,7 +18,7 @@ from candor.recipe import ATLAS, CompareStage, PanelConfig, PPOStage, Recipe, Re
 from candor.recipe_io import BASE
 from candor.runs import content_key
 
-VERSIONS = {BASE: 1, "sft": 2, "compare": 1, "reward": 2, "ppo": 2, "audit": 1}
+VERSIONS = {BASE: 1, "sft": 2, "compare": 1, "reward": 3, "ppo": 2, "audit": 1}
 """Raise a stage type's number whenever its code gives another result for the same input."""
 
 WITHOUT_EFFECT = {"name", "checkpoint_every", "gradient_checkpointing"}

@@ -16,6 +16,7 @@ from itertools import combinations
 from math import comb
 from typing import Literal
 
+from candor.preferences.near_duplicates import comparable_text, near_duplicates
 from candor.records import Choice, Comparison, Pair, Prompt, Ranking, Ratings
 
 Ties = Literal["drop", "split"]
@@ -88,18 +89,40 @@ def pair_comparisons(
 
 
 def split_by_prompt(comparisons: Iterable[Comparison], heldout: float, seed: int) -> PromptSplit:
-    """Returns the comparisons with a ``heldout`` share of the prompts held out, all of a prompt on the same side.
+    """Returns the comparisons with a ``heldout`` share of the prompts held out, near-duplicates on the same side.
 
     A prompt's side is a hash of its normalised text and the seed: it does not depend on which other prompts there are,
-    so that a file that grows never moves a prompt across. The share is therefore met on average, not exactly. Raises
-    ValueError for a share outside 0 to 1.
+    so that a file that grows never moves a prompt across. Prompts that are near-duplicates
+    (:mod:`candor.preferences.near_duplicates`) take the side of one among them, whose text has the lowest hash: where
+    one joins k others they move together, with probability at most 2 ``heldout`` (1 - ``heldout``) / (k + 1). The order
+    of the comparisons has no effect. The share is met on average, not exactly. Raises ValueError for a share outside
+    0 to 1.
     """
     if not 0.0 <= heldout <= 1.0:
         raise ValueError(f"heldout is a share of the prompts, from 0 to 1, not {heldout}")
+    comparisons = list(comparisons)
+    texts = [normalised_text(comparison.prompt) for comparison in comparisons]
+    representative = _representatives(comparisons, texts)
     parts: tuple[list[Comparison], list[Comparison]] = ([], [])
-    for comparison in comparisons:
-        parts[_unit_hash(normalised_text(comparison.prompt), seed) < heldout].append(comparison)
+    for comparison, text in zip(comparisons, texts, strict=True):
+        parts[_unit_hash(representative[text], seed) < heldout].append(comparison)
     return PromptSplit(train=tuple(parts[0]), heldout=tuple(parts[1]))
+
+
+def _representatives(comparisons: Sequence[Comparison], texts: Sequence[str]) -> dict[str, str]:
+    """Maps each prompt's normalised text to that of the near-duplicate which decides for all of them."""
+    distinct = {text: comparison.prompt for text, comparison in zip(texts, comparisons, strict=True)}
+    ordered = sorted(distinct)  # which of several candidates is compared must not depend on the order of the file
+    groups = near_duplicates(comparable_text(distinct[text]) for text in ordered).groups
+    chosen: dict[int, str] = {}
+    for group, text in sorted(zip(groups.tolist(), ordered, strict=True), key=lambda entry: _choosing(entry[1])):
+        chosen.setdefault(group, text)
+    return {text: chosen[group] for group, text in zip(groups.tolist(), ordered, strict=True)}
+
+
+def _choosing(text: str) -> bytes:
+    """Another hash than the one that decides the side: the lowest of several would be held out too often."""
+    return hashlib.sha256(f"representative\x1f{text}".encode("utf-8", "surrogatepass")).digest()
 
 
 def normalised_text(prompt: Prompt) -> str:
