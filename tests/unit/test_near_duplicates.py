@@ -20,16 +20,12 @@ from candor.preferences.near_duplicates import (
 from candor.preferences.pairing import _unit_hash, normalised_text, split_by_prompt
 from candor.records import Choice, Message, Prompt
 from judged import comparison
+from made_up_text import sentence
 
 
 def prompt(*contents: str, system: str = "") -> Prompt:
     turns = [Message(role="user" if i % 2 == 0 else "assistant", content=text) for i, text in enumerate(contents)]
     return Prompt(id="", messages=(*([Message(role="system", content=system)] if system else []), *turns))
-
-
-def sentence(rng: random.Random, words: int) -> str:
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    return " ".join("".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(words))
 
 
 def test_jaccard_is_that_of_pieces_of_five_characters() -> None:
