@@ -121,8 +121,8 @@ def _verdict(
     meaning = f"Of {cut.n:,} judged pairs, {between(cut)} do not fit into {context:,} tokens ({lengths.counted})."
     if over.any():
         meaning += (
-            f" The chosen response is cut {_points(gap)} more often than the rejected one. Dropping what is cut "
-            f"changes the share of pairs whose chosen response is the longer one by {_points(shift)}."
+            f" How often the chosen response is cut minus how often the rejected one is: {_points(gap)}. Dropping what "
+            f"is cut changes the share of pairs whose chosen response is the longer one by {_points(shift)}."
         )
     advice = ""
     if selects:
