@@ -80,7 +80,7 @@ def dots(
     layers: list[alt.Chart] = []
     for one in series:
         layers += _dot_layers(one, x, y, big=big)
-    return _spec(layers, size)
+    return layered(layers, size)
 
 
 def _dot_layers(series: Dots, x: alt.X, y: YField, *, big: bool) -> list[alt.Chart]:
@@ -92,7 +92,7 @@ def _dot_layers(series: Dots, x: alt.X, y: YField, *, big: bool) -> list[alt.Cha
         if a in main and b in main
     ]
     layers = [
-        _over(edges)
+        over(edges)
         .mark_rule(color=colour, strokeWidth=weight, opacity=0.55)
         .encode(x=x, y=y("y:Q"), x2="x2:Q", y2="y2:Q")
     ]
@@ -100,8 +100,8 @@ def _dot_layers(series: Dots, x: alt.X, y: YField, *, big: bool) -> list[alt.Cha
         rows = [_dot_row(d) for d in series.dots if d.hollow is hollow and d.estimate.measured]
         limits = [r for r in rows if r["low"] is not None]
         stem = {"color": colour, "strokeWidth": weight + 0.4, "strokeCap": "round", "opacity": 0.55 if hollow else 1.0}
-        layers.append(_over(limits).mark_rule(**stem).encode(x=x, y=y("low:Q"), y2="high:Q"))
-        mark = _over(rows).mark_point(
+        layers.append(over(limits).mark_rule(**stem).encode(x=x, y=y("low:Q"), y2="high:Q"))
+        mark = over(rows).mark_point(
             shape=series.shape,
             size=(110 if big else 64) * (0.8 if hollow else 1.0),
             stroke=colour,
@@ -111,7 +111,7 @@ def _dot_layers(series: Dots, x: alt.X, y: YField, *, big: bool) -> list[alt.Cha
         )
         layers.append(mark.encode(x=x, y=y("y:Q"), description="tip:N"))
     labels = [{**_dot_row(d), "top": _top(d)} for d in series.dots if d.label and d.estimate.measured]
-    text = _over(labels).mark_text(
+    text = over(labels).mark_text(
         dy=-15 if big else -11, fontSize=19 if big else 12, fontWeight=600, color=colour, align="center"
     )
     return [*layers, text.encode(x=x, y=y("top:Q"), text="label:N")]
@@ -149,7 +149,7 @@ def curves(
             {"x": s, "y": raw, "mean": mean, "tip": TIP + tip}
             for s, raw, mean, tip in zip(one.steps, one.raw, one.smooth, one.tips, strict=True)
         ]
-        data, colour = _over(rows), one.colour.light
+        data, colour = over(rows), one.colour.light
         mean = y("mean:Q")
         line = {"strokeDash": list(one.dash)} if one.dash else {}
         layers += [
@@ -159,7 +159,7 @@ def curves(
             ),
             data.mark_point(color=colour, fill=colour, size=70, opacity=0).encode(x=x, y=mean, description="tip:N"),
         ]
-    return _spec(layers, size)
+    return layered(layers, size)
 
 
 def stacked(names: Sequence[str], bars: Sequence[Bar], *, size: tuple[int, int]) -> Spec:
@@ -187,14 +187,14 @@ def stacked(names: Sequence[str], bars: Sequence[Bar], *, size: tuple[int, int])
     )
     share = _axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1], domain=False, ticks=False)
     x = alt.X("a:Q", title=None, scale=alt.Scale(domain=[0, 1], nice=False), axis=share)
-    data = _over(rows)
+    data = over(rows)
     fill = alt.Color("c:N", scale=None, legend=None)
     bar = data.mark_bar(stroke=PAPER.light, strokeWidth=1.2, cornerRadius=2).encode(
         x=x, x2="b:Q", y=y, color=fill, description="tip:N"
     )
     middle = alt.X("mid:Q", axis=share, scale=alt.Scale(domain=[0, 1], nice=False))
     text = data.mark_text(color=PAPER.light, fontSize=11.5, fontWeight=600).encode(x=middle, y=y, text="text:N")
-    return _spec([bar, text], size)
+    return layered([bar, text], size)
 
 
 def _named_axis(names: Sequence[str]) -> alt.X:
@@ -232,11 +232,13 @@ def _axis(**changes: Any) -> alt.Axis:
     return alt.Axis(**changes)
 
 
-def _over(rows: Sequence[Spec]) -> alt.Chart:
+def over(rows: Sequence[Spec]) -> alt.Chart:
+    """Returns a chart over rows that lie in the specification itself."""
     return alt.Chart(alt.InlineData(values=list(rows)))
 
 
-def _spec(layers: Sequence[alt.Chart], size: tuple[int, int]) -> Spec:
+def layered(layers: Sequence[alt.Chart], size: tuple[int, int]) -> Spec:
+    """Returns the layers as one specification of ``size`` (width, height), in the look of all charts."""
     width, height = size
     chart = alt.layer(*layers).properties(
         width=width, height=height, autosize=alt.AutoSizeParams(type="fit", contains="padding")

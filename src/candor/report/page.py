@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from candor.report import figures, palette, pipeline_strip, replies, tables, words
+from candor.report import figures, pipeline_strip, replies, shell, tables, words
 from candor.report.load import Run, load_run
 from candor.report.measures import GROUPS, MEASURES
 from candor.report.numbers import number, seconds_as_text, with_limits
 from candor.runs import write_text
-
-TEMPLATES = Path(__file__).parent / "templates"
-LONGEST_TEXT = 1500
-FONTS = {"Inter": "inter.woff2", "Source Serif 4": "source-serif-4.woff2"}
 
 
 def write_page(run_dir: Path) -> Path:
@@ -32,15 +23,7 @@ def write_page(run_dir: Path) -> Path:
 
 def render_page(run: Run) -> str:
     """The whole page as text; every string of the run is escaped by the template engine."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["clip"] = clip
-    return environment.get_template("page.html").render(**context(run))
+    return shell.environment().get_template("page.html").render(**context(run))
 
 
 def context(run: Run) -> dict[str, Any]:
@@ -48,8 +31,8 @@ def context(run: Run) -> dict[str, Any]:
     compares, rewards = run.of_type("compare"), run.of_type("reward")
     return {
         "run": run,
-        "style": _style(),
-        "script": Markup((TEMPLATES / "app.js").read_text(encoding="utf-8")),
+        "style": shell.style(),
+        "script": shell.script("run.js"),
         "origin": words.origin(run),
         "held_out": (run.recipe.get("audit") or {}).get("prompts", "atlas") == "atlas",
         "headline": words.headline(run),
@@ -82,25 +65,3 @@ def context(run: Run) -> dict[str, Any]:
         "number": number,
         "with_limits": with_limits,
     }
-
-
-def clip(text: str) -> str:
-    """Long texts are cut, and say so."""
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]} … [cut after {LONGEST_TEXT:,} characters]"
-
-
-def _style() -> Markup:
-    faces = "".join(_font_face(family, TEMPLATES / "fonts" / file) for family, file in FONTS.items())
-    themes: Mapping[str, str] = {"LIGHT": palette.variables("light"), "DARK": palette.variables("dark")}
-    css = (TEMPLATES / "style.css").read_text(encoding="utf-8")
-    for name, variables in themes.items():
-        css = css.replace(f"/* {name} PALETTE */", variables)
-    return Markup(faces + css + palette.chart_rules())
-
-
-def _font_face(family: str, path: Path) -> str:
-    data = base64.b64encode(path.read_bytes()).decode("ascii")
-    return (
-        f'@font-face{{font-family:"{family}";font-style:normal;font-weight:200 900;font-display:block;'
-        f'src:url(data:font/woff2;base64,{data}) format("woff2")}}\n'
-    )

@@ -16,7 +16,7 @@ TIP = "tip|"
 _ROOT = re.compile(r"<svg [^>]*?viewBox=\"([^\"]+)\"[^>]*>")
 _DROPPED = re.compile(r' (?:role|aria-roledescription|aria-hidden|font-family|pointer-events)="[^"]*"')
 _LABEL = re.compile(r' aria-label="([^"]*)"')
-_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_LONG_NUMBER = re.compile(r'( data-tip="[^"]*"|>[^<]+<)|-?\d+\.\d{3,}')  # what people read stays as it is
 _ID = re.compile(r'( id="|url\(#)([A-Za-z0-9_-]+)')
 _EMPTY = re.compile(r'<path class="(?:background|foreground)"(?![^>]*(?:fill|stroke)=)[^>]*/>')
 
@@ -47,4 +47,6 @@ def _tip(match: re.Match[str]) -> str:
 
 
 def _shorter(match: re.Match[str]) -> str:
+    if match.group(1) is not None:
+        return match.group(1)
     return f"{float(match.group()):.2f}".rstrip("0").rstrip(".")
