@@ -1,0 +1,148 @@
+"""Verdicts and numbers in words, the same on the page, in the terminal and in a notebook. Quick to import."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from candor.records import Check, Finding, Verdict
+from candor.report.numbers import Estimate, Unit, limits, number
+
+NAMED = 4  # concerns that the first sentence names
+FEW = 12  # findings of single annotators or features of which the first may stand for all
+
+
+@dataclass(frozen=True)
+class Face:
+    """How a verdict looks: never by colour alone."""
+
+    word: str
+    symbol: str
+    css: str
+    means: str
+
+
+FACES: dict[Verdict, Face] = {
+    Verdict.CONCERN: Face("concern", "▲", "v-concern", "Mend it, or know what training on these data will teach."),
+    Verdict.NOTE: Face("note", "●", "v-note", "Worth knowing. Nothing has to be mended."),
+    Verdict.CANNOT_TELL: Face(
+        "cannot tell", "?", "v-unknown", "The data do not answer the question; the check says why."
+    ),
+    Verdict.FINE: Face("fine", "✓", "v-fine", "Looked for, and not found, as far as this many rows can tell."),
+}
+"""In the order in which a reader wants to see them."""
+
+_SHARES = ("share", "rate", "accuracy", "agreement", "precision", "recall", "coverage")
+
+
+def by_urgency(checks: Sequence[Check]) -> list[Check]:
+    """The checks, concerns first; those of one verdict stay in their order."""
+    order = list(FACES)
+    return sorted(checks, key=lambda check: order.index(check.verdict))
+
+
+def verdict_sentence(checks: Sequence[Check]) -> str:
+    """The audit in one sentence, such as ``2 concerns: length and position bias``."""
+    found = [inline(check.title) for check in checks if check.verdict is Verdict.CONCERN]
+    if not checks:
+        return "Nothing was checked."
+    if not found:
+        return f"No concern in {_count(len(checks), 'check')}."
+    named = found if len(found) <= NAMED + 1 else [*found[:NAMED], f"{len(found) - NAMED} more"]
+    return f"{_count(len(found), 'concern')}: {listed(named)}."
+
+
+def rest_sentence(checks: Sequence[Check]) -> str:
+    """What the checks came to apart from concerns; empty where there is nothing to say."""
+    counts = {verdict: sum(check.verdict is verdict for check in checks) for verdict in Verdict}
+    parts = []
+    if counts[Verdict.NOTE]:
+        parts.append(f"{_count(counts[Verdict.NOTE], 'note')}")
+    if counts[Verdict.FINE]:
+        parts.append(f"{counts[Verdict.FINE]} fine")
+    if counts[Verdict.CANNOT_TELL]:
+        parts.append(f"{counts[Verdict.CANNOT_TELL]} that these data cannot answer")
+    if not parts:
+        return ""
+    concerns = counts[Verdict.CONCERN]
+    lead = f"Of {_count(len(checks), 'check')}" if not concerns else f"Of the other {len(checks) - concerns} checks"
+    return f"{lead if len(checks) - concerns > 1 else 'Besides'}: {listed(parts)}."
+
+
+def inline(title: str) -> str:
+    """A title as part of a sentence; abbreviations keep their capitals."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``; semicolons where a part has an ``and`` of its own."""
+    if any(" and " in part for part in parts):
+        return "; ".join(parts)
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
+
+
+def spoken(name: str) -> str:
+    """The name of a metric in words."""
+    return name.replace("_", " ").strip()
+
+
+def unit_of(metric: str, finding: Finding | None = None) -> Unit:
+    """Whether a metric is shown as a share (in percent) or as a plain number.
+
+    A finding's ``details["unit"]`` decides where it is given, its name elsewhere.
+    """
+    told = None if finding is None else finding.details.get("unit")
+    if told == "share" or told == "points" or told == "number":
+        return told
+    last = metric.rsplit("_", 1)[-1]
+    return "share" if last in _SHARES or metric.startswith("share_") else "number"
+
+
+def measured(estimate: Estimate, unit: Unit) -> tuple[str, str]:
+    """The value and its interval as text; ``("not measured", "")`` where there is none."""
+    if estimate.value is None:
+        return "not measured", ""
+    digits = _digits(estimate, unit)
+    return number(estimate.value, unit, digits=digits), limits(estimate, unit, digits=digits)
+
+
+def headline(check: Check) -> tuple[str, str, str, int] | None:
+    """The number that stands for a check: metric, value, interval and n; None where it measured nothing.
+
+    It is the first that was measured on everything; of a few findings of which none was, the first.
+    """
+    found = [finding for finding in check.findings if finding.estimate is not None]
+    whole = [finding for finding in found if finding.subject in ("", "all")]
+    if not whole and len(found) > FEW:
+        return None
+    for finding in whole or found:
+        value, interval = measured(estimate(finding), unit_of(finding.metric, finding))
+        about = "" if finding.subject in ("", "all") else f", {finding.subject}"
+        return spoken(finding.metric) + about, value, interval, finding.n
+    return None
+
+
+def estimate(finding: Finding) -> Estimate:
+    """A finding's number with its interval."""
+    reason = str(finding.details.get("not_measured", ""))
+    return Estimate(value=finding.estimate, low=finding.ci_low, high=finding.ci_high, n=finding.n, reason=reason)
+
+
+def _digits(estimate: Estimate, unit: Unit) -> int:
+    """As many decimals as the interval, or else the size, makes worth reading; at most four."""
+    scale = 100.0 if unit in ("share", "points") else 1.0
+    value = scale * abs(estimate.value or 0.0)
+    ends = [] if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
+    reach = min((gap for end in ends if (gap := abs(scale * end - scale * (estimate.value or 0.0))) > 0), default=0.0)
+    if reach > 0:
+        digits = (0 if scale == 100 else 1) - math.floor(math.log10(reach))
+    elif scale == 100:
+        digits = 1
+    else:
+        digits = 0 if value == int(value) else 2 - math.floor(math.log10(value))
+    return max(0, min(4, digits))
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
