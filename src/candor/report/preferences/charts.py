@@ -178,7 +178,7 @@ def _curve(chart: Chart, rows: Rows) -> Spec:
 
 
 def _points(chart: Chart, rows: Rows) -> Spec:
-    data = []
+    data: list[Spec] = []
     for row in rows:
         at, value = _number(row, "x"), _number(row, "y")
         if at is not None and value is not None:
@@ -230,7 +230,8 @@ def _row_axis(labels: Sequence[str], room: int, title: str) -> alt.Y:
 
 def _value_axis(unit: Unit, *, log: tuple[float, float] | None = None) -> alt.Axis:
     """``log``: the domain of a logarithmic axis, whose marks are 1, 2 and 5 times powers of ten."""
-    shown: Spec = {"format": ".0%" if unit == "share" else ",~g"}
+    plain = "format(datum.value, abs(datum.value) >= 1000 ? '~s' : '~r')"
+    shown: Spec = {"format": ".0%"} if unit == "share" else {"labelExpr": plain}
     if log is not None:
         marks = [m * 10.0**e for e in range(-6, 7) for m in (1, 2, 5) if log[0] <= m * 10.0**e <= log[1]]
         shown["values"] = marks if len(marks) <= 7 else [m for m in marks if f"{m:e}"[0] == "1"]

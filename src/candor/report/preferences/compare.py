@@ -33,7 +33,10 @@ FACTS: tuple[tuple[str, str], ...] = (
     ("median_words", "Words per response (median)"),
     ("sampled", "Texts read"),
 )
-OF_COMPARISONS = ("ties", "both_bad", "order_known", "seconds_known", "views", "claims")
+PART_OF = {"ties": "pairs"} | dict.fromkeys(
+    ("both_bad", "order_known", "seconds_known", "views", "claims"), "comparisons"
+)
+"""What a count is a share of."""
 KINDS = {"choice": "choices", "ranking": "rankings", "ratings": "ratings"}
 
 
@@ -85,8 +88,8 @@ def _fact(data: Mapping[str, Any], key: str) -> str:
         return value
     if isinstance(value, float) and not value.is_integer():
         return number(value, "number", digits=1)
-    whole = data.get("comparisons")
-    if key in OF_COMPARISONS and whole:
+    whole = data.get(PART_OF.get(key, ""))
+    if whole:
         return f"{int(value):,} ({number(value / whole, 'share', digits=0 if value in (0, whole) else 1)})"
     return f"{int(value):,}"
 
@@ -115,10 +118,11 @@ def _verdicts(
 ) -> list[tuple[str, words.Face | None, words.Face | None]]:
     mine, others = ({check.name: check for check in checks} for checks in (here, there))
     titles = {name: check.title for name, check in {**others, **mine}.items()}
-    return [
-        (titles[name], *(words.FACES[c[name].verdict] if name in c else None for c in (others, mine)))
-        for name in titles
-    ]  # type: ignore[misc]
+    return [(title, _face(others.get(name)), _face(mine.get(name))) for name, title in titles.items()]
+
+
+def _face(check: Check | None) -> words.Face | None:
+    return None if check is None else words.FACES[check.verdict]
 
 
 def _change(change: Change, document: Document, other: Other) -> ShownChange:

@@ -80,7 +80,7 @@ def parse(raw: Mapping[str, Any]) -> Document:
     clean = plain(raw, text=visible)
     try:
         other = clean.get("against")
-        return Document(
+        read = Document(
             source=str(clean.get("source", "")),
             version=str(clean.get("candor", "")),
             seed=clean.get("seed"),
@@ -90,6 +90,8 @@ def parse(raw: Mapping[str, Any]) -> Document:
             checks=tuple(Check.from_json(check) for check in clean.get("checks", ())),
             against=None if other is None else _other(other),
         )
+        _check_direction(read)
+        return read
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"the document cannot be read: {error}", where="audit.json") from error
 
@@ -117,6 +119,15 @@ def _change(raw: Mapping[str, Any]) -> Change:
         n_before=n_before,
         n_after=n_after,
     )
+
+
+def _check_direction(read: Document) -> None:
+    """A difference told the wrong way round would be believed. Raises ValueError where it is one."""
+    here = {(c.name, f.metric, f.subject): f.estimate for c in read.checks for f in c.findings}
+    for change in () if read.against is None else read.against.changes:
+        mine = here.get((change.check, change.metric, change.subject))
+        if mine is not None and mine == change.before != change.after:
+            raise ValueError("changes have to lead from the other file (before) to the audited one (after)")
 
 
 def tallies(data: Mapping[str, Any], name: str) -> list[Tally]:

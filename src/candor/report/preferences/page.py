@@ -162,8 +162,8 @@ def _example(example: Example, source: str, detail: Detail) -> ShownExample:
 
 
 def _clipped(chart: Chart) -> Chart:
-    titles = {key: charts.clip_label(getattr(chart, key), 120) for key in ("title", "x_title", "y_title")}
-    return replace(chart, **titles)
+    title, x_title, y_title = (charts.clip_label(text, 120) for text in (chart.title, chart.x_title, chart.y_title))
+    return replace(chart, title=title, x_title=x_title, y_title=y_title)
 
 
 def _slug(name: str) -> str:

@@ -132,15 +132,17 @@ def estimate(finding: Finding) -> Estimate:
 def _digits(estimate: Estimate, unit: Unit) -> int:
     """As many decimals as the interval, or else the size, makes worth reading; at most four."""
     scale = 100.0 if unit in ("share", "points") else 1.0
-    value = scale * abs(estimate.value or 0.0)
-    ends = [] if estimate.low is None or estimate.high is None else [estimate.low, estimate.high]
-    reach = min((gap for end in ends if (gap := abs(scale * end - scale * (estimate.value or 0.0))) > 0), default=0.0)
+    value = scale * (estimate.value or 0.0)
+    ends = [] if estimate.low is None or estimate.high is None else [scale * estimate.low, scale * estimate.high]
+    reach = min((gap for end in ends if (gap := abs(end - value)) > 0), default=0.0)
     if reach > 0:
-        digits = (0 if scale == 100 else 1) - math.floor(math.log10(reach))
+        digits = (0 if scale == 100 else 1) - math.floor(math.log10(2 * reach))
+        small = min((abs(x) for x in (value, *ends) if x), default=1.0)
+        digits = max(digits, min(2, -math.floor(math.log10(small))) if scale == 1 else 0)  # 0.2 is not told as 0
     elif scale == 100:
         digits = 1
     else:
-        digits = 0 if value == int(value) else 2 - math.floor(math.log10(value))
+        digits = 0 if value == int(value) else 2 - math.floor(math.log10(abs(value)))
     return max(0, min(4, digits))
 
 

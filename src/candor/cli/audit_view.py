@@ -1,0 +1,142 @@
+"""An audit in the terminal: a live line while the file is read, and a table of verdicts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from candor.records import Verdict
+from candor.report.preferences import words
+from candor.report.preferences.document import Document, parse
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import TaskID
+
+    from candor.pipeline.progress import Reporter
+
+STYLES = {Verdict.CONCERN: "bold red", Verdict.NOTE: "blue", Verdict.CANNOT_TELL: "dim", Verdict.FINE: "green"}
+
+
+WORTH_A_LINE = 2.0
+"""Seconds from which a piece of work leaves a line behind."""
+
+
+def lines(raw: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """What the terminal shows of an audit's document: what was read, the table, and the verdict in one sentence.
+
+    Raises InputError where it is no such document.
+    """
+    document = parse(raw)
+    yield Text(read_sentence(document), overflow="fold")
+    for name, what in (("dropped", "left out"), ("bad", "skipped as unreadable")):
+        for reason, told in (document.data.get(name) or {}).items():
+            first = told.get("first_lines") or ()
+            where = f" (first in line {first[0]:,})" if first else ""
+            yield Text(f"{told['count']:,} rows {what}: {reason}{where}", style="dim", overflow="fold")
+    if document.checks:
+        yield table(document)
+    if document.against is not None:
+        yield Text(against_sentence(document), overflow="fold")
+    yield Text(" ".join(filter(None, (words.verdict_sentence(document.checks), words.rest_sentence(document.checks)))))
+
+
+def table(document: Document) -> Table:
+    """One line per check, concerns first."""
+    made = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    made.add_column("verdict", no_wrap=True)
+    made.add_column("check", overflow="fold", max_width=34)
+    made.add_column("what was found", overflow="fold")
+    for check in words.by_urgency(document.checks):
+        face = words.FACES[check.verdict]
+        verdict = Text(f"{face.symbol} {face.word}", style=STYLES[check.verdict])
+        made.add_row(verdict, Text(" ".join(check.title.split())), Text(" ".join(check.meaning.split())))
+    return made
+
+
+def read_sentence(document: Document) -> str:
+    """What was read, such as ``pairs.jsonl: 10,000 comparisons of 3,100 prompts by 48 annotators``."""
+    told = {key: f"{value:,}" for key, value in document.data.items() if isinstance(value, int)}
+    said = f"{told['comparisons']} comparisons" if "comparisons" in told else "comparisons"
+    said += f" of {told['prompts']} prompts" if "prompts" in told else ""
+    if document.data.get("annotators"):
+        said += f" by {told['annotators']} annotators" if document.data["annotators"] > 1 else " by one annotator"
+    return f"{document.source}: {said}"
+
+
+def against_sentence(document: Document) -> str:
+    """How the verdicts differ from those of the other file."""
+    other = document.against
+    assert other is not None
+    before = {check.name: check for check in other.checks}
+    moved = [
+        f"{check.title}: {before[check.name].verdict} -> {check.verdict}"
+        for check in document.checks
+        if check.name in before and before[check.name].verdict is not check.verdict
+    ]
+    return f"against {other.source}: " + ("; ".join(moved) or "the same verdicts")
+
+
+def reporter_for(console: Console) -> Reporter:
+    """A live line with rows per second on a terminal, plain lines elsewhere."""
+    from candor.pipeline.progress import Plain
+
+    return Reading(console) if console.is_terminal and not console.is_dumb_terminal else Plain(console)
+
+
+class Reading:
+    """One live line: what is done, how much of it, how fast. A piece of work whose end is unknown has no bar."""
+
+    def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._console = console
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[told]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._total: int | None = None
+        self._name, self._began = "", 0.0
+
+    def start(self, name: str, total: int | None = None, *, done: int = 0) -> None:
+        """A piece of work begins; ``total`` is None where nobody knows how much it is."""
+        self._name, self._total, self._began = name, total, time.monotonic()
+        self._task = self._progress.add_task(name, total=total, completed=done, told="")
+        self._progress.start()
+
+    def update(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
+        """It has come to ``done``."""
+        if self._task is not None:
+            told = progress_text(done, self._total, time.monotonic() - self._began)
+            self._progress.update(self._task, completed=done, told=told)
+
+    def finish(self, text: str = "") -> None:
+        """It is over: a line stays of what took long or has something to say."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        self._progress.stop()
+        took = time.monotonic() - self._began
+        if text or took >= WORTH_A_LINE:
+            said = f"{self._name}: {took:.1f} s" + (f", {text}" if text else "")
+            self._console.print(said, markup=False, highlight=False)
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
+        self._console.print(f"  {text}", markup=False, highlight=False, style="dim")
+
+
+def progress_text(done: int, total: int | None, seconds: float) -> str:
+    """``12,000 of 50,000, 8,400/s``; without a total or before anything is done only what is known."""
+    amount = f"{done:,}" if total is None else f"{done:,} of {total:,}"
+    return amount + (f", {done / seconds:,.0f}/s" if done >= 100 and seconds > 0 else "")
