@@ -1,0 +1,167 @@
+"""``candor audit preferences`` as a function: one pass over a file, every check, the document and the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from candor.auditing.changes import changes
+from candor.auditing.describe import NAMES, ResponseFeatures
+from candor.auditing.examples import with_texts
+from candor.auditing.facts import data_facts
+from candor.audits.preferences import (
+    agreement,
+    annotators,
+    clarity,
+    hygiene,
+    label_errors,
+    learning_curve,
+    position,
+    transitivity,
+    what_labels_reward,
+)
+from candor.audits.preferences.seen_texts import SeenTexts, TextFacts
+from candor.audits.preferences.survey import Survey, survey
+from candor.pipeline.progress import Reporter, Silent
+from candor.preferences.formats import ComparisonStream, Numbered, stream_comparisons
+from candor.protocols import AgreementReader
+from candor.records import Check, to_json
+from candor.report.preferences import write_audit
+from candor.runs.provenance import now
+
+Ask = Callable[[Survey], list[Check]]
+
+ASKED: tuple[tuple[str, Ask], ...] = (
+    ("agreement", agreement.checks),
+    ("annotators", annotators.checks),
+    ("what the labels reward", what_labels_reward.checks),
+    ("position", position.checks),
+    ("transitivity", transitivity.checks),
+    ("clarity", clarity.checks),
+    ("label errors", label_errors.checks),
+    ("learning curve", learning_curve.checks),
+)
+"""What is asked after hygiene, in the order in which it is told."""
+
+EVERY = 1_000
+"""Comparisons between two signs of life."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreferenceAudit:
+    """A file's audit: its checks, the document that ``audit.json`` holds, and where the page is (None: not written)."""
+
+    checks: tuple[Check, ...]
+    document: Mapping[str, Any]
+    page: Path | None = None
+
+
+def audit_preferences(
+    source: str | Path,
+    *,
+    out: str | Path | None = None,
+    against: str | Path | None = None,
+    context: int | None = None,
+    seed: int = 0,
+    skip_bad: bool = False,
+    reader: AgreementReader | None = None,
+    tell: Reporter | None = None,
+) -> PreferenceAudit:
+    """Reads a file of comparisons in any known format, puts every check to it, and returns what they found.
+
+    ``out``: a directory for ``audit.json`` and the page; nothing is written where it is None. ``against``: another
+    file, the state before filtering, say: audited too and set beside the first. ``context``: the size in tokens at
+    which truncation is looked for. ``reader`` tells whether a response goes along with the user's view (a judge, say);
+    the lexical one by default.
+    Raises InputError for a file that cannot be read and a place that cannot be written to.
+    """
+    began, tell = time.monotonic(), tell or Silent()
+    audit = _Audit(context=context, seed=seed, skip_bad=skip_bad, reader=reader, tell=tell)
+    seen = SeenTexts()
+    main = audit.read(source, seen)
+    other = None if against is None else audit.read(against, seen.other())
+    texts = seen.read()
+    checks = audit.checks(main, texts, None if other is None else other.survey)
+    document: dict[str, Any] = {
+        "candor": metadata.version("candor-rlhf"),
+        "kind": "preferences",
+        "source": str(source),
+        "seed": seed,
+        "created": now(),
+        "data": main.facts,
+        "checks": to_json(checks),
+        "against": None,
+    }
+    if other is not None:
+        before = audit.checks(other, texts.other)
+        document["against"] = {
+            "source": other.source,
+            "data": other.facts,
+            "checks": to_json(before),
+            "changes": changes(before, checks),
+        }
+    document["seconds"] = round(time.monotonic() - began, 3)
+    page = None if out is None else write_audit(document, Path(out))
+    return PreferenceAudit(checks=tuple(checks), document=document, page=page)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    source: str
+    survey: Survey
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Audit:
+    context: int | None
+    seed: int
+    skip_bad: bool
+    reader: AgreementReader | None
+    tell: Reporter
+
+    def read(self, source: str | Path, seen: SeenTexts) -> _Read:
+        """One pass over a file."""
+        stream = stream_comparisons(source, skip_bad=self.skip_bad)
+        self.tell.start(f"reading {source}")
+        found = survey(
+            self._counted(stream),
+            describe=ResponseFeatures(self.reader),
+            feature_names=NAMES,
+            collectors=[seen],
+            seed=self.seed,
+        )
+        self.tell.finish(f"{len(found.judgements):,} comparisons")
+        found = replace(found, source=str(source), format=stream.format, rows=stream.rows, **_left_out(stream))
+        return _Read(source=str(source), survey=found, facts=data_facts(stream, found))
+
+    def checks(self, read: _Read, texts: TextFacts | None, other: Survey | None = None) -> list[Check]:
+        """Every check of one file, its examples with their texts."""
+        found: list[Check] = []
+
+        def hygienic(survey: Survey) -> list[Check]:
+            return hygiene.checks(survey, texts=texts, context=self.context, other=other)
+
+        for name, ask in (("hygiene", hygienic), *ASKED):
+            self.tell.start(name)
+            found += ask(read.survey)
+            self.tell.finish()
+        return with_texts(read.source, found, skip_bad=self.skip_bad)
+
+    def _counted(self, stream: ComparisonStream) -> Iterator[Numbered]:
+        for count, item in enumerate(stream, start=1):
+            if count % EVERY == 0:
+                share = stream.share
+                self.tell.update(count, {} if share is None else {"share": share})
+            yield item
+
+
+def _left_out(stream: ComparisonStream) -> dict[str, Mapping[str, int]]:
+    return {
+        name: {reason: dropped.count for reason, dropped in reasons.items()}
+        for name, reasons in (("dropped", stream.dropped), ("bad", stream.bad))
+    }
