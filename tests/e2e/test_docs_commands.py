@@ -114,6 +114,7 @@ def test_the_pages_show_what_they_should() -> None:
         "chat",
         "report",
         "export",
+        "convert",
         "recipes",
         "recipes show",
         "recipes copy",

@@ -71,6 +71,22 @@ def test_the_gap_of_ratings_is_kept_as_margin_on_request() -> None:
     assert [p.margin for p in to_pairs(comparison(Choice(best=0), "ab"), margin="gap")] == [0.0]
 
 
+def test_the_strength_of_a_choice_is_kept_as_margin_on_request() -> None:
+    chosen = comparison(Choice(best=1, strength=3.0), "ab")
+    assert [[p.margin for p in to_pairs(chosen, margin=m)] for m in ("none", "gap", "strength")] == [
+        [0.0],
+        [0.0],
+        [3.0],
+    ]
+    assert [p.margin for p in to_pairs(comparison(Ratings(scores=(1.0, 4.0)), "ab"), margin="strength")] == [3.0]
+    assert [p.margin for p in to_pairs(comparison(Ranking(order=((0,), (1,))), "ab"), margin="strength")] == [0.0]
+    # Of a tie that is split nothing was preferred, and the best of three is so over each of the others.
+    tied = to_pairs(comparison(Choice(best=None, tie=True, strength=3.0), "ab"), margin="strength", ties="split")
+    assert [p.margin for p in tied] == [0.0, 0.0]
+    three = to_pairs(comparison(Choice(best=2, strength=2.0), "abc"), margin="strength")
+    assert [(p.margin, p.weight) for p in three] == [(2.0, 0.5), (2.0, 0.5)]
+
+
 def test_ties_are_dropped_and_counted_or_split() -> None:
     tied = comparison(Choice(best=None, tie=True), "ab")
     report = pair_comparisons([tied])

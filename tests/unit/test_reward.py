@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -123,6 +124,13 @@ def test_plackett_luce_by_hand() -> None:
     config = RewardStage(batch_size=3, loss="plackett_luce")
     out = next(reward(state, DATA.examples, config, seed=0, pad_id=0))
     assert out.metrics["loss"] == pytest.approx(expected / 3, rel=1e-4)
+
+
+def test_who_said_it_is_known_to_the_end() -> None:
+    data = data_of([replace(CHOSEN, annotator="r1"), replace(RANKED, annotator="r2")])
+    assert [example.annotator for example in data.examples] == ["r1", "r2"]
+    outcomes = evaluate(fresh(lr=1e-3).models["reward"], data.examples, RewardStage(), pad_id=0)
+    assert [outcome.annotator for outcome in outcomes] == ["r1"] + ["r2"] * 5
 
 
 def test_training_separates_and_evaluate_says_so() -> None:

@@ -20,7 +20,7 @@ from candor.preferences.near_duplicates import comparable_text, near_duplicates
 from candor.records import Choice, Comparison, Pair, Prompt, Ranking, Ratings
 
 Ties = Literal["drop", "split"]
-Margin = Literal["none", "gap"]
+Margin = Literal["none", "gap", "strength"]
 
 TIE = "tie"
 BOTH_BAD = "both bad"
@@ -73,6 +73,8 @@ def pair_comparisons(
     - A ranking gives all ordered pairs, weight 1/C(K,2) each, with K the responses that were ranked.
     - Ratings give the pairs whose scores differ by more than ``tie_band`` (rating points), weight 1/C(K,2) each.
       ``margin="gap"`` keeps the difference as the pair's margin; otherwise every margin is 0.
+    - ``margin="strength"`` keeps also how strongly a choice was made (1 where nobody said), in the file's own unit:
+      only for files that record it, since it is a constant elsewhere. A ranking's pairs have margin 0 always.
     - Ties (a tied choice, one group of a ranking, ratings within the band): ``ties="drop"`` leaves them out and counts
       them; ``"split"`` gives both orders at half the weight, which pulls the two scores together.
     - "Both bad" is no preference and no tie: no pair, counted apart.
@@ -141,7 +143,7 @@ def _unit_hash(text: str, seed: int) -> float:
 def _pairs(
     comparison: Comparison, ties: Ties, tie_band: float, margin: Margin, dropped: Counter[str]
 ) -> Iterator[Pair]:
-    rated = isinstance(comparison.judgement, Ratings)
+    kept = _kept_margin(comparison, margin)
     for verdict in _verdicts(comparison, tie_band):
         a, b = comparison.responses[verdict.a], comparison.responses[verdict.b]
         if a.text == b.text:
@@ -158,7 +160,7 @@ def _pairs(
             prompt=comparison.prompt,
             chosen=chosen,
             rejected=rejected,
-            margin=abs(verdict.gap) if rated and margin == "gap" else 0.0,
+            margin=abs(verdict.gap) * kept,
             weight=verdict.weight if verdict.gap else verdict.weight / 2,
             annotator=comparison.annotator,
             comparison_id=comparison.id,
@@ -166,6 +168,17 @@ def _pairs(
         yield pair
         if verdict.gap == 0:
             yield replace(pair, chosen=rejected, rejected=chosen)
+
+
+def _kept_margin(comparison: Comparison, margin: Margin) -> float:
+    """What a gap is multiplied with to make the margin: 0 where none is kept."""
+    match comparison.judgement:
+        case Ratings():
+            return float(margin != "none")
+        case Choice(strength=strength):
+            return strength if margin == "strength" else 0.0
+        case Ranking():
+            return 0.0
 
 
 def _verdicts(comparison: Comparison, tie_band: float) -> list[_Verdict]:

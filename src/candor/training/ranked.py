@@ -35,6 +35,7 @@ class RankedExample:
     tree: Tree
     pairs: tuple[IndexPair, ...]
     ranks: tuple[tuple[int, int], ...]
+    annotator: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +131,7 @@ def _example(
             for p in pairs
         ),
         ranks=tuple((place[i], rank) for i, rank in _ranks(comparison) if i in place),
+        annotator=comparison.annotator,
     )
 
 

@@ -32,6 +32,7 @@ class PairOutcome:
     correct: float
     gap: float
     weight: float
+    annotator: str = ""
 
 
 def total_updates(n: int, config: RewardStage) -> int:
@@ -104,6 +105,7 @@ def evaluate(
                     correct=correct,
                     gap=difference,
                     weight=pair.weight,
+                    annotator=examples[i].annotator,
                 )
                 for pair, (difference, correct) in zip(examples[i].pairs, values, strict=False)
             ]
