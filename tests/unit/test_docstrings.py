@@ -20,6 +20,8 @@ PACKAGES = (
     "models",
     "generation",
     "preferences",
+    "preferences/containers",
+    "preferences/formats",
     "annotators",
     "audits",
     "results",

@@ -279,7 +279,7 @@ def test_a_dataset_on_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
     datasets = pytest.importorskip("datasets")
     monkeypatch.setattr(datasets, "load_dataset", load)
-    monkeypatch.setattr("candor.preferences.containers.hub._find_hub", lambda: None)
+    monkeypatch.setattr("candor.preferences.containers.hub._unreachable", str)
     for source in ("owner/name", "owner/name:test", "owner/name:config:test"):
         report = read_comparisons(source)
         assert (len(report.comparisons), report.comparisons[0].id) == (5, f"{source.split('/')[1]}:1")

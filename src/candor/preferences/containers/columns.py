@@ -24,7 +24,10 @@ DEFAULT_SPLIT = "train"
 def scan_parquet(
     path: Path, *, only: Container[int] | None = None, meter: Meter | None = None
 ) -> Iterator[Row | Malformed]:
-    """Yields the rows of a Parquet file, numbered from 1. One row group is in memory at a time."""
+    """Yields the rows of a Parquet file, numbered from 1. One row group is in memory at a time.
+
+    Raises InputError where there is no such file.
+    """
     from pyarrow import parquet
 
     def batches(meter: Meter) -> Iterator[pa.RecordBatch]:
@@ -38,7 +41,10 @@ def scan_parquet(
 def scan_arrow(
     path: Path, *, only: Container[int] | None = None, meter: Meter | None = None
 ) -> Iterator[Row | Malformed]:
-    """Yields the rows of an Arrow file (stream or file layout), numbered from 1; the file is mapped, not loaded."""
+    """Yields the rows of an Arrow file (stream or file layout), numbered from 1; the file is mapped, not loaded.
+
+    Raises InputError where there is no such file.
+    """
     yield from _rows(path, lambda _: _arrow_batches(path), 0, only, meter)
 
 

@@ -12,7 +12,10 @@ from candor.preferences.containers.columns import DEFAULT_SPLIT
 
 
 def scan(name: str) -> Any:
-    """Returns a scan of ``owner/name``, ``owner/name:split`` or ``owner/name:config:split``."""
+    """Returns a scan of ``owner/name``, ``owner/name:split`` or ``owner/name:config:split``.
+
+    Raises InputError, once it is scanned, where the dataset cannot be loaded.
+    """
     dataset, *chosen = name.split(":")
     config, split = ([None, *chosen] if len(chosen) < 2 else chosen) if chosen else (None, DEFAULT_SPLIT)
 
@@ -35,21 +38,27 @@ def scan(name: str) -> Any:
 
 
 def _open(dataset: str, config: str | None, split: str) -> Any:
+    unreachable = _unreachable()
+    if unreachable:
+        raise _not_loaded(dataset, unreachable)
     try:
         from datasets import load_dataset
 
-        _find_hub()
         return load_dataset(dataset, config, split=split, streaming=True)
     except Exception as error:  # offline, unknown, gated, no such split: the library has an error for each
-        raise InputError(
-            f"no such file, and no dataset of that name could be loaded from the hub: {_line(error)}",
-            where=dataset,
-            fix="check the path or the name, or download the files and give their directory",
-        ) from error
+        raise _not_loaded(dataset, _line(error)) from error
 
 
-def _find_hub() -> None:
-    """Raises OSError where the hub's name leads nowhere: the library would try again and again for half a minute."""
+def _not_loaded(dataset: str, why: str) -> InputError:
+    return InputError(
+        f"no such file, and no dataset of that name could be loaded from the hub: {why}",
+        where=dataset,
+        fix="check the path or the name, or download the files and give their directory",
+    )
+
+
+def _unreachable() -> str:
+    """Why the hub's name leads nowhere, or nothing: the library would try again and again for half a minute."""
     import socket
     from urllib.parse import urlsplit
     from urllib.request import getproxies
@@ -60,8 +69,9 @@ def _find_hub() -> None:
     if host and not constants.HF_HUB_OFFLINE and not getproxies():
         try:
             socket.getaddrinfo(host, None)
-        except OSError as error:
-            raise ConnectionError(f"{host} cannot be reached") from error
+        except OSError:
+            return f"{host} cannot be reached"
+    return ""
 
 
 def _line(error: BaseException) -> str:

@@ -63,6 +63,10 @@ def scan(path: Path, *, only: Container[int] | None = None, meter: Meter | None 
             yield malformed(path, number + 1, what, unit="item", fix="expected a list of objects", ends=True)
 
 
+class _NotAListError(ValueError):
+    """The text is not a list of JSON values, or one of them is too long."""
+
+
 class _Text:
     """The unread rest of a file, as far as it was loaded."""
 
@@ -74,7 +78,7 @@ class _Text:
         """Loads at least as much again as is waiting, so that a long value is parsed a few times only."""
         rest = self.loaded[self.at :]
         if len(rest) > LINE_LIMIT:
-            raise ValueError(too_long(len(rest), "value"))
+            raise _NotAListError(too_long(len(rest), "value"))
         chunk = self._stream.read1(max(CHUNK, len(rest)))  # what is there: more might not come, and this be lost
         self.ended = not chunk
         self.loaded, self.at = rest + self._decode(chunk, final=self.ended), 0
@@ -116,6 +120,6 @@ def _peek(text: _Text) -> str:
 def _skip(text: _Text, expected: str) -> str:
     found = _peek(text)
     if not found or found not in expected:
-        raise ValueError(f"expected '{expected[0]}', found {found!r}" if found else "the list is not closed")
+        raise _NotAListError(f"expected '{expected[0]}', found {found!r}" if found else "the list is not closed")
     text.at += 1
     return found

@@ -178,7 +178,10 @@ def number_or_none(row: Row, field: str) -> float | None:
 
 
 def label(row: Row, *names: str) -> str:
-    """A name or an id: the first of these fields that is there, numbers as text; empty where none is."""
+    """Returns a name or an id: the first of these fields that is there, numbers as text; empty where none is.
+
+    Raises InputError where it is something else.
+    """
     for name in names:
         value = row.fields.get(name)
         if value in ABSENT:
@@ -197,7 +200,10 @@ def labels(row: Row, *names: str) -> dict[str, str]:
 
 
 def moment(row: Row, field: str) -> str | None:
-    """When something happened, as ISO 8601; seconds since 1970 are read as UTC. None where nobody recorded it."""
+    """When something happened, as ISO 8601; seconds since 1970 are read as UTC. None where nobody recorded it.
+
+    Raises InputError for what is no time.
+    """
     value = row.fields.get(field)
     if value in ABSENT:
         return None
@@ -228,7 +234,7 @@ def texts_of(row: Row, field: str) -> list[str]:
 
 
 def ranking(row: Row, ranks: Sequence[float], field: str, *, gaps: bool = False) -> Ranking:
-    """Groups responses by rank, the lowest best. Ranks count on (1, 2, 2, 3) or skip as in sport (1, 2, 2, 4).
+    """Returns responses grouped by rank, the lowest best. Ranks count on (1, 2, 2, 3) or skip as in sport (1, 2, 2, 4).
 
     Raises InputError where a rank is missing, unless ``gaps`` are allowed: responses may have been taken out.
     """

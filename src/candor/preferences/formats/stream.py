@@ -107,7 +107,7 @@ class ComparisonStream(Iterable[Numbered]):
 
     @property
     def dropped(self) -> dict[str, Dropped]:
-        """Rows that hold no comparison, by reason; a comparison spread over rows counts once."""
+        """What holds no comparison, by reason: rows, or groups of rows."""
         return self._dropped.told()
 
     @property

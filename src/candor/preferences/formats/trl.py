@@ -35,7 +35,10 @@ def read_pair(row: Row) -> Item:
 
 
 def split_pair(row: Row) -> tuple[tuple[Message, ...], str, str] | Drop:
-    """Returns the prompt's messages, the chosen and the rejected text of a row, or why there are none."""
+    """Returns the prompt's messages, the chosen and the rejected text of a row, or why there are none.
+
+    Raises InputError where the two replies are not of one kind.
+    """
     chosen, rejected = row.require("chosen"), row.require("rejected")
     if isinstance(chosen, str) and isinstance(rejected, str):
         return _strings(row, chosen, rejected)
