@@ -216,11 +216,13 @@ def maximise(
     iterations: int = 100,
     tolerance: float = 1e-8,
     longest: float = np.inf,
+    enough: float = 0.0,
 ) -> Optimum:
     """Newton's method (or Fisher scoring, by what ``step_at`` gives), steps cut to ``longest`` and halved on the way.
 
     ``value`` gives the objective, ``step_at`` the full step (P,). Returns the optimum; it has converged where the last
-    full step moves no parameter by more than ``tolerance`` (of the largest, where that is above 1).
+    full step moves no parameter by more than ``tolerance`` (of the largest, where that is above 1), or gains less than
+    ``enough``: a gain of e of a log-likelihood is a distance of sqrt(2 e) standard errors.
     """
     x, reached = start, value(start)
     for iteration in range(iterations):
@@ -236,7 +238,9 @@ def maximise(
             gain /= 2
         else:
             return Optimum(parameters=x, value=reached, converged=size < 1e-4, iterations=iteration)
-        x, reached = x + gain * step, proposed
+        gained, x, reached = proposed - reached, x + gain * step, proposed
+        if gain == 1.0 and gained < enough:
+            return Optimum(parameters=x, value=reached, converged=True, iterations=iteration + 1)
         if gain == 1.0 and size < tolerance * max(1.0, float(np.abs(x).max(initial=0.0))):
             return Optimum(parameters=x, value=reached, converged=True, iterations=iteration + 1)
     return Optimum(parameters=x, value=reached, converged=False, iterations=iterations)

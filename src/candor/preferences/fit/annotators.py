@@ -228,6 +228,7 @@ def bradley_terry_with_annotators(
         lambda theta: solve(*joint.parts(theta), tolerance=1e-5),
         tolerance=1e-6,
         longest=2.0,
+        enough=1e-7,
     )
     theta = best.parameters.copy()
     shift = float(theta[items : items + annotators].mean()) if annotators else 0.0
@@ -314,6 +315,7 @@ def crowd_bt(
         lambda theta: solve(*joint.parts(theta), tolerance=1e-5),
         tolerance=1e-6,
         longest=2.0,
+        enough=1e-7,
     )
     found = joint.errors(best.parameters, seed, lambda x: x)
     used = RIDGE if given is None else given
