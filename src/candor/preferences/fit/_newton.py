@@ -32,8 +32,8 @@ class Information:
     """A positive semidefinite matrix H (P, P), known by what it does.
 
     ``apply`` gives H X for X (P, m). ``sample`` draws (P, m) with covariance H. ``matrix`` builds H as a sparse array.
-    ``groups`` (P,) names connected parts; ``free`` (P,) is 1 where H has the constant vector of the part in its null
-    space, and the solution is made to sum to 0 there, else 0.
+    ``groups`` (P,) names connected parts. ``free`` (P,) is 1 in parts whose values sum to 0, else 0: the constant vector
+    of such a part is an eigenvector of H, whatever its eigenvalue, and plays no role.
     """
 
     apply: Callable[[FloatArray], FloatArray]
@@ -110,7 +110,7 @@ def _factorised(info: Information, rhs: FloatArray) -> FloatArray:
 
 
 def standard_errors(info: Information, seed: int) -> Errors:
-    """Returns the square roots of the diagonal of the (pseudo-)inverse of H: the errors that sum-to-zero scores have.
+    """Returns the square roots of the diagonal of the inverse of H, levels taken off: the errors of sum-to-zero scores.
 
     Exact in connected parts of up to 2,000 parameters; above, from 16 random vectors at a time (at most 256) until the
     root mean square of the relative errors is below 1%. A parameter that nothing informs has error inf.
@@ -157,14 +157,15 @@ def _exact(info: Information, wanted: np.ndarray[Any, Any]) -> FloatArray:
 
 
 def _inverse_diagonals(block: FloatArray, free: FloatArray) -> FloatArray:
-    """Diagonals (B, k) of the inverses of (B, k, k); of the pseudo-inverses where the constant is in the null space."""
+    """Diagonals (B, k) of the inverses of (B, k, k), with rows and columns centred where the level is free."""
     size = block.shape[-1]
     level = np.maximum(np.trace(block, axis1=1, axis2=2) / size, 1e-300)
-    lift = free * level / size  # adds the constant vector with eigenvalue ``level``, whose share is taken off again
-    filled = block + lift[:, None, None]
+    filled = block + (free * level / size)[:, None, None]  # makes it invertible; the level is taken off below
     dead = np.trace(block, axis1=1, axis2=2) <= 0
     filled[dead] = np.eye(size)
-    return np.einsum("bii->bi", np.linalg.inv(filled)) - (free / (level * size))[:, None]
+    inverse = np.linalg.inv(filled)
+    rows = inverse.mean(axis=2)
+    return np.einsum("bii->bi", inverse) - free[:, None] * (2 * rows - rows.mean(axis=1, keepdims=True))
 
 
 def _sampled(info: Information, seed: int) -> tuple[FloatArray, float]:
@@ -241,6 +242,7 @@ def maximise(
         gained, x, reached = proposed - reached, x + gain * step, proposed
         if gain == 1.0 and gained < enough:
             return Optimum(parameters=x, value=reached, converged=True, iterations=iteration + 1)
-        if gain == 1.0 and size < tolerance * max(1.0, float(np.abs(x).max(initial=0.0))):
+        largest = float(np.abs(x[np.isfinite(x)]).max(initial=0.0))  # a parameter held at -inf takes no part
+        if gain == 1.0 and size < tolerance * max(1.0, largest):
             return Optimum(parameters=x, value=reached, converged=True, iterations=iteration + 1)
     return Optimum(parameters=x, value=reached, converged=False, iterations=iterations)

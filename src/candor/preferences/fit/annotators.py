@@ -112,11 +112,8 @@ class _Joint:
         self.pointers = (np.arange(len(rows.first) + 1) * len(columns)).astype(np.int64)
         alone = int(groups.max(initial=-1)) + 1
         self.groups = np.concatenate([groups, np.full(len(ridge) - rows.items, alone)])
-        self.free = (ridge == 0).astype(float)
-        self.free[rows.items :] = 0.0
-        compared = np.zeros(rows.items)
-        compared[rows.first] = compared[rows.second] = 1.0
-        self.free[: rows.items] *= compared
+        self.free = np.zeros(len(ridge))
+        self.free[: rows.items] = np.bincount(groups)[groups] > 1
 
     def parts(self, theta: FloatArray) -> tuple[Information, FloatArray]:
         """The Fisher information with the ridge, and the gradient."""
@@ -162,7 +159,8 @@ class _Joint:
             units = np.column_stack([units, unit / np.sqrt(unit.sum())])
         dead = np.flatnonzero(info.diagonal <= 0)
         dense[dead, dead] = level
-        inverse = np.linalg.inv(dense + level * units @ units.T) - units @ units.T / level
+        inverse = np.linalg.inv(dense + level * units @ units.T)
+        inverse = info.project(info.project(inverse).T)
         moved = convention(convention(inverse).T)
         return Errors(errors=np.sqrt(np.maximum(np.diagonal(moved), 0.0)), accuracy=0.0)
 
@@ -225,7 +223,7 @@ def bradley_terry_with_annotators(
     best = maximise(
         np.zeros(len(full)),
         lambda theta: likelihood(theta) - 0.5 * float(full @ theta**2),
-        lambda theta: solve(*joint.parts(theta), tolerance=1e-5),
+        lambda theta: solve(*joint.parts(theta), tolerance=1e-3),
         tolerance=1e-6,
         longest=2.0,
         enough=1e-7,
@@ -312,7 +310,7 @@ def crowd_bt(
     best = maximise(
         centre.copy(),
         lambda theta: likelihood(theta) - 0.5 * float(full @ (theta - centre) ** 2),
-        lambda theta: solve(*joint.parts(theta), tolerance=1e-5),
+        lambda theta: solve(*joint.parts(theta), tolerance=1e-3),
         tolerance=1e-6,
         longest=2.0,
         enough=1e-7,

@@ -79,7 +79,7 @@ def laplacian_information(
     pointers = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=items))])
     inner = column[order].astype(np.int32)
     source = order % max(edges, 1)
-    free = (ridge == 0).astype(float)
+    free = (np.bincount(groups)[groups] > 1).astype(float)
 
     def build(weight: FloatArray) -> Information:
         degree = np.bincount(first, weights=weight, minlength=items)
@@ -107,7 +107,7 @@ def laplacian_information(
             return coo_array((values, places), shape=(items, items))
 
         return Information(
-            apply=apply, sample=sample, matrix=matrix, diagonal=diagonal, groups=groups, free=free * (degree > 0)
+            apply=apply, sample=sample, matrix=matrix, diagonal=diagonal, groups=groups, free=free
         )
 
     return build
@@ -128,7 +128,7 @@ def bradley_terry(
     more than once. Repeated pairs are added up first, and the order of rows does not matter. ``ridge`` subtracts ridge / 2
     times the sum of squared scores; left out, it is 0.1 for items of components that are not strongly connected (no
     finite maximum exists there: Ford 1957) and 0 for all others. ``errors`` are square roots of the diagonal of the
-    (pseudo-)inverse of the observed information, the ridge included: exact where up to 2,000 items are connected,
+    inverse of the observed information, ridge included and levels taken off: exact where up to 2,000 items are connected,
     otherwise estimated with random vectors from ``seed`` (``_newton.standard_errors``). They hold if comparisons are
     independent given the items.
 

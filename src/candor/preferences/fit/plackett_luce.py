@@ -249,6 +249,7 @@ def _objective(choices: _Choices, groups: IntArray, ridge: FloatArray) -> tuple[
     transposed = members.T.tocsr()
     squared_parts = transposed.copy()
     squared_parts.data = squared_parts.data**2
+    free = (np.bincount(groups, minlength=1)[groups] > 1).astype(float)
 
     def shares(scores: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         top = float(scores.max(initial=0.0))
@@ -265,7 +266,6 @@ def _objective(choices: _Choices, groups: IntArray, ridge: FloatArray) -> tuple[
         gradient = chosen - expected - ridge * scores
         inner = weights / total**2
         diagonal = expected - strength**2 * np.asarray(squared_parts @ inner) + ridge
-        free = (ridge == 0) & (diagonal > 0)
 
         def apply(x: FloatArray) -> FloatArray:
             wide = x if x.ndim == 2 else x[:, None]
@@ -291,8 +291,7 @@ def _objective(choices: _Choices, groups: IntArray, ridge: FloatArray) -> tuple[
             part = diags_array(np.sqrt(inner)) @ members @ diags_array(strength)
             return (diags_array(expected + ridge) - part.T @ part).tocoo()
 
-        level = free.astype(float)
-        info = Information(apply=apply, sample=sample, matrix=matrix, diagonal=diagonal, groups=groups, free=level)
+        info = Information(apply=apply, sample=sample, matrix=matrix, diagonal=diagonal, groups=groups, free=free)
         return info, gradient
 
     return likelihood, slope
