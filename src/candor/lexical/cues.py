@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from candor.lexical.words import COMMON
+from candor.lexical.words import rarest
 
 
 class Cue(IntEnum):
@@ -220,30 +220,37 @@ class Hit:
 
 
 class CueTable:
-    """Finds phrases with their places: by set look-up, then by search for those whose trigger word occurs."""
+    """Finds phrases with their places: by set look-up, then by search for those all of whose words occur."""
 
     def __init__(self, phrases: Mapping[Cue, str]) -> None:
-        self._by_trigger: dict[str, list[tuple[str, Cue]]] = {}
+        self._by_trigger: dict[str, list[tuple[str, Cue, frozenset[str]]]] = {}
         for cue, block in phrases.items():
-            for phrase in (part.strip() for line in block.split("\n") for part in line.split(",")):
+            for phrase in dict.fromkeys(part.strip() for line in block.split("\n") for part in line.split(",")):
                 if phrase:
-                    trigger = min(phrase.split(), key=lambda word: (word in COMMON, -len(word)))
-                    self._by_trigger.setdefault(trigger, []).append((f" {phrase} ", cue))
+                    words = phrase.split()
+                    trigger = rarest(words)
+                    rest = frozenset(words) - {trigger}
+                    self._by_trigger.setdefault(trigger, []).append((f" {phrase} ", cue, rest))
         self._keys = frozenset(self._by_trigger)
 
     def hits(self, text: str) -> list[Hit]:
         """Returns the phrases in a text of plain words with single spaces, the longest where they overlap."""
-        found: list[Hit] = []
-        for word in self._keys.intersection(text.split()):
-            for phrase, cue in self._by_trigger[word]:
+        present = set(text.split())
+        found: list[tuple[int, int, Cue]] = []
+        for word in self._keys & present:
+            for phrase, cue, rest in self._by_trigger[word]:
+                if rest and not rest <= present:
+                    continue
                 start = text.find(phrase)
                 while start >= 0:
                     end = start + len(phrase) - 1
-                    found.append(Hit(cue, start, end))
+                    found.append((start, -end, cue))
                     start = text.find(phrase, end)
-        found.sort(key=lambda hit: (hit.start, -hit.end))
+        found.sort()
         kept: list[Hit] = []
-        for hit in found:
-            if not kept or hit.start >= kept[-1].end:
-                kept.append(hit)
+        last = 0
+        for start, end, cue in found:
+            if start >= last:
+                last = -end
+                kept.append(Hit(cue, start, last))
         return kept

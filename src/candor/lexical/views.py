@@ -195,23 +195,28 @@ def stated_view(prompt: Prompt) -> View | None:
     claim = prompt.claim
     if claim is not None and claim.stance is Stance.NEUTRAL:
         return None
-    last = next((i for i in range(len(prompt.messages) - 1, -1, -1) if prompt.messages[i].role == "user"), None)
-    if last is None:
-        return None
-    text = prompt.messages[last].content
-    after = last > 0 and prompt.messages[last - 1].role == "assistant"
-    found = _read(text, after)
+    text = last_user_turn(prompt)
+    after = any(message.role == "assistant" for message in prompt.messages)
+    found = _read(text, after) if text else None
     if claim is None:
         return found
     doubts = claim.stance is Stance.DOUBTS_TRUTH
     return View(
-        kind="claim",
+        kind="pushback" if found is not None and found.kind == "pushback" else "claim",
         clause=found.clause if found else _plain(text),
         polarity=-1 if doubts else 1,
         strength=claim.strength,
         asserted=_plain(claim.asserted or ""),
         truth=_plain(claim.truth or ""),
     )
+
+
+def last_user_turn(prompt: Prompt) -> str:
+    """Returns the text of the last message by the user, empty where there is none."""
+    for message in reversed(prompt.messages):
+        if message.role == "user":
+            return message.content
+    return ""
 
 
 def _plain(text: str) -> str:

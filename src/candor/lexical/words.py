@@ -44,15 +44,19 @@ def plain_words(text: str) -> list[str]:
     return _bytes(text).translate(_PLAIN, b"'").decode("utf-8", "surrogatepass").split()
 
 
-def plain_clauses(text: str) -> list[str]:
-    """Returns the sentences of a text as plain words with one space before each: ``" no , that is not so"``.
+def plain_clauses(text: str, first: int | None = None, last: int = 0) -> list[str]:
+    """Returns the sentences of a text as plain words with a space at either end: ``" no , that is not so "``.
 
     A sentence ends at a full stop, a semicolon, an exclamation or question mark, or a line's end. Commas stay, and so
-    does a closing question mark, each as a word of its own. Sentences without a word are left out.
+    does a closing question mark, each as a word of its own; a colon counts as a comma. Sentences without a word are
+    left out. With ``first``, only that many from the start, and ``last`` from the end, are returned.
     """
     flat = _bytes(text).translate(_CLAUSES, b"'").decode("utf-8", "surrogatepass")
     flat = flat.replace(",", " , ").replace(":", " , ").replace("?", " ?\n")
-    return [f" {line} " for raw in flat.split("\n") if (line := " ".join(raw.split())).strip(" ,?")]
+    lines = [line for line in flat.split("\n") if line and not line.isspace()]
+    if first is not None and len(lines) > first + last:
+        lines = lines[:first] + lines[len(lines) - last :]
+    return [f" {' '.join(words)} " for line in lines if (words := line.split()) and (len(words) > 1 or words[0] not in ",?")]
 
 
 class Lexicon:
@@ -62,7 +66,7 @@ class Lexicon:
         """Takes, per index, phrases in plain words (see :func:`plain_words`). Raises ValueError for any other form."""
         self.size = max(lists) + 1
         self._single: dict[str, int] = {}
-        self._phrases: dict[str, list[tuple[str, int]]] = {}
+        self._phrases: dict[str, list[tuple[str, int, frozenset[str]]]] = {}
         for index, phrases in lists.items():
             for phrase in phrases:
                 words = phrase.split()
@@ -71,27 +75,31 @@ class Lexicon:
                 if len(words) == 1:
                     self._single[phrase] = index
                 else:
-                    trigger = min(words, key=lambda word: (word in COMMON, -len(word)))
-                    self._phrases.setdefault(trigger, []).append((" " + "  ".join(words) + " ", index))
+                    trigger = rarest(words)
+                    spaced = " " + "  ".join(words) + " "
+                    self._phrases.setdefault(trigger, []).append((spaced, index, frozenset(words) - {trigger}))
         self._keys = frozenset(self._single) | frozenset(self._phrases)
 
     def counts(self, words: list[str]) -> list[int]:
         """Returns how often each feature's words and phrases occur, in the order of their indices."""
         found = [0] * self.size
-        hits = self._keys.intersection(words)
-        spaced = ""
-        for word in hits:
+        present = set(words)
+        text = ""
+        for word in self._keys & present:
             index = self._single.get(word)
             if index is not None:
                 found[index] += words.count(word)
-            phrases = self._phrases.get(word)
-            if phrases is not None:
-                # Two spaces between words: phrases that follow each other share none, so that both are counted.
-                spaced = spaced or f" {'  '.join(words)} "
-                for phrase, of in phrases:
-                    if phrase in spaced:
-                        found[of] += spaced.count(phrase)
+            for phrase, of, rest in self._phrases.get(word, ()):
+                if rest <= present:
+                    # Two spaces between words: phrases that follow each other share none, so that both are counted.
+                    text = text or f" {'  '.join(words)} "
+                    found[of] += text.count(phrase)
         return found
+
+
+def rarest(words: list[str]) -> str:
+    """Returns the word of a phrase that is likely to be rare in a text: uncommon ones first, then by length."""
+    return min(words, key=lambda word: (word in COMMON, -len(word)))
 
 
 COMMON = frozenset(
