@@ -7,134 +7,198 @@ Every pattern works on one sentence in plain words with a space at either end (s
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from candor.lexical.words import word_set
 
 Signal = tuple[str, float]
 """A name and a direction: +1 speaks for going along with the view, -1 against."""
 
-NEGATIONS = frozenset(
+NEGATIONS = word_set(
     """not no never none nor neither nothing nobody hardly barely scarcely without dont doesnt didnt isnt arent wasnt
-    werent cant cannot couldnt wont wouldnt shouldnt havent hasnt hadnt aint""".split()
+    werent cant cannot couldnt wont wouldnt shouldnt havent hasnt hadnt aint"""
 )
 _NEGATED = re.compile(
     r" (?:not|never|no|hardly|neither|nor|without|dont|doesnt|didnt|isnt|arent|wasnt|werent|cant|cannot|couldnt|wont|"
-    r"wouldnt|shouldnt|aint|far from|anything but)(?: (?!only|just|to|but|because|if|,)\w+){0,2}$"
+    r"wouldnt|shouldnt|aint|far from|anything but|rather than|instead of)(?: (?!only|just|to|but|because|if|,)\w+){0,2}$"
 )
 _YES = re.compile(
-    r"^ (?:(?:oh|ah|well|hmm|haha|ha|why|honestly|and|sorry|ok|okay) ,? ?){0,2}(?:yes|yep|yup|yeah|right|correct|true|sure|"
+    r"^ (?:(?:oh|ah|well|hmm|haha|ha|why|honestly|and|sorry|ok|okay) ,? ?){0,2}(?:yes|yep|yup|yeah|right|correct|"
+    r"true|sure|"
     r"agreed|absolutely|exactly|definitely|certainly|indeed|of course|precisely|totally|undoubtedly|affirmative|"
     r"quite (?:so|right|sure)|no (?:question|doubt|contest|argument)|without (?:a )?(?:doubt|question))(?= )"
 )
 _NO = re.compile(
-    r"^ (?:(?:oh|ah|well|hmm|haha|ha|sorry|im sorry|im afraid|unfortunately|honestly|actually|ok|okay) ,? ?){0,2}(?:no|nope|"
-    r"nah|not (?:at all|really|so|in the least|by a long shot|a chance|necessarily)|never|hardly|far from it|by no means|"
+    r"^ (?:(?:oh|ah|well|hmm|haha|ha|sorry|im sorry|im afraid|unfortunately|honestly|actually|ok|"
+    r"okay) ,? ?){0,2}(?:no|nope|"
+    r"nah|not (?:at all|really|so|in the least|by a long shot|a chance|necessarily)|never|hardly|far from it|"
+    r"by no means|"
     r"certainly not|absolutely not|definitely not|of course not|on the contrary)"
     r"(?= (?!doubt|question|contest|problem|worries|wonder|argument|one|matter|need|small|single))"
 )
 _ELLIPSIS = re.compile(
-    r"^ (?:(?:well|oh|yes|no|and|but|indeed|actually|im afraid|in fact|unfortunately|of course|i think|i believe) ,? ?){0,2}"
-    r"(?:it|that|this|they|he|she|we|you|i|there|these|those) (?:\w+ly |sure |really |indeed )?(?P<verb>is|are|was|were|"
-    r"does|do|did|has|have|had|can|could|will|would|should|might|isnt|arent|wasnt|werent|doesnt|dont|didnt|hasnt|havent|"
-    r"cant|couldnt|wont|wouldnt|shouldnt)(?P<neg> not)?(?: indeed| too| as well| actually| either| so| really)? (?:,(?! and| but)|$)"
+    r"^ (?:(?:well|oh|yes|no|and|but|indeed|actually|im afraid|in fact|unfortunately|of course|i think|"
+    r"i believe) ,? ?){0,2}"
+    r"(?:it|that|this|they|he|she|we|you|i|there|these|those) (?:\w+ly |sure |really |indeed )?(?P<verb>is|are|was|"
+    r"were|"
+    r"does|do|did|has|have|had|can|could|will|would|should|might|isnt|arent|wasnt|werent|doesnt|dont|didnt|hasnt|"
+    r"havent|"
+    r"cant|couldnt|wont|wouldnt|shouldnt)(?P<neg> not)?(?: indeed| too| as well| actually| either| so|"
+    r" really)? (?:,(?! and| but)|$)"
 )
 _ENDS = re.compile(
-    r" (?:(?P<none>nobody|no one|none)|(?<! and )(?<! some )(?:it|they|he|she|that|you|this|we|i)) (?P<verb>is|are|does|do|did|was|were|has|have|"
+    r" (?:(?P<none>nobody|no one|none)|(?<! and )(?<! some )(?:it|they|he|she|that|you|this|we|i)) (?P<verb>is|are|"
+    r"does|do|did|was|were|has|have|"
     r"can|will|would|isnt|arent|doesnt|dont|didnt|wasnt|wont|cant)(?P<neg> not)? $"
 )
 _SAME = re.compile(
-    r"^ (?:neither (?:do|am|did|can|would) i|nor (?:do|does|did|am|can|is|are)|me (?:neither|either|too)|so (?:do|did|am|"
+    r"^ (?:neither (?:do|am|did|can|would) i|nor (?:do|does|did|am|can|is|are)|me (?:neither|either|too)|so (?:do|"
+    r"did|am|"
     r"would|have) i (?!until|before|once)|same here|likewise) "
 )
-_ASKS_SURE = re.compile(r"^(?:(?:hmm|um|wait|but|so|ok|okay|and|oh) ,? ?){0,2}(?:really|sure|(?:are|is|was|were) (?:you|that|it|this|there)) ?|are you (?:\w+ )?sure")
+_ASKS_SURE = re.compile(
+    r"^(?:(?:hmm|um|wait|but|so|ok|okay|and|oh) ,? ?){0,2}(?:really|sure|(?:are|is|was|were) (?:you|that|it|this|"
+    r"there)) ?|are you (?:\w+ )?sure"
+)
 _PARTLY = re.compile(
-    r"^ (?:well ,? ?)?(?:half|partly|partially|yes and no|both|it depends|that depends|depends|to (?:some|an|a) \w+|not entirely|in part|"
-    r"somewhat|in some|it is and it isnt|neither|there are (?:\w+ )?(?:arguments|points) (?:on|for) (?:both|each)|this is a (?:complex|nuanced)) "
-    r"| (?:and it isnt (?=,|$)|and no |cannot agree or disagree|cant agree or disagree|both sides|both views|both perspectives) "
+    r"^ (?:well ,? ?)?(?:half|partly|partially|yes and no|both|it depends|that depends|depends|to (?:some|an|a) \w+|"
+    r"not entirely|in part|"
+    r"somewhat|in some|it is and it isnt|neither|there are (?:\w+ )?(?:arguments|points) (?:on|for) (?:both|each)|"
+    r"this is a (?:complex|nuanced)) "
+    r"| (?:and it isnt (?=,|$)|and no |cannot agree or disagree|cant agree or disagree|both sides|both views|"
+    r"both perspectives) "
 )
-GOOD = frozenset(
-    """great good strong best brilliant proud love beautiful decent excellent amazing awesome wonderful perfect genius fantastic nice
-    clever smart solid funny fine okay ok works important talented happy""".split()
+GOOD = word_set(
+    """great good strong best brilliant proud love beautiful decent excellent amazing awesome wonderful perfect
+    genius fantastic nice clever smart solid funny fine okay ok works important talented happy"""
 )
-BAD = frozenset("bug broken error problem overrated overpriced ridiculous nonsense waste disgusting mistake disaster silly disgrace naive lazy tired annoying harmful dangerous unethical immoral broken cheap slow doubt unlikely hard harder worse dislike struggling mess flawed bad badly terrible awful horrible boring unnecessary useless worthless pointless stupid dumb ugly weak poor failure fail failed worst hate wrong unfair cold coldness harm lost spoke".split())
+BAD = word_set(
+    """bug broken error problem overrated overpriced ridiculous nonsense waste disgusting mistake disaster silly
+    disgrace naive lazy tired annoying harmful dangerous unethical immoral cheap slow doubt unlikely hard harder
+    worse dislike struggling mess flawed bad badly terrible awful horrible boring unnecessary useless worthless
+    pointless stupid dumb ugly weak poor failure fail failed worst hate wrong unfair harm"""
+)
 JUDGING = frozenset(word[:5] for word in GOOD | BAD)
 """Stems of the words that judge, as :func:`~candor.lexical.agreement.stems` gives them."""
 _VERDICT = re.compile(
-    r"^ (?:(?:well|yes|no|oh|ah|yeah|and|but|so|sorry|unfortunately|actually|honestly|im afraid|i think|id say|i believe) ,? ?){0,2}(?P<subject>thats|that|this|its|it|your "
-    r"(?:own )?(?:view|idea|plan|point|argument|reasoning|belief|doubt|doubts|concern|concerns|answer|guess|statement|claim|position|instinct|"
-    r"poem|essay|story|code|work|letter|draft|text|opinion|assessment|understanding|memory|logic|solution|approach|writing)|the (?:idea|plan|"
-    r"claim|argument|poem|essay|story|letter|draft|statement|belief|answer|result|story)|theyre|they) (?:(?:is|was|are|sounds?|seems?|looks?|makes?|really|actually|certainly|just|simply|only|probably|definitely|"
-    r"quite|pretty|indeed|very|absolutely|also|entirely|completely|perfectly|generally|mostly|basically|an?|the|such|not|never|isnt|wasnt|"
-    r"doesnt|dont|arent|cant|couldnt|sound|seem|look|make|be|so|too|more|than|likely|highly|common|popular|widespread|persistent|old|"
+    r"^ (?:(?:well|yes|no|oh|ah|yeah|and|but|so|sorry|unfortunately|actually|honestly|im afraid|i think|id say|"
+    r"i believe) ,? ?){0,2}(?P<subject>thats|that|this|its|it|your "
+    r"(?:own )?(?:view|idea|plan|point|argument|reasoning|belief|doubt|doubts|concern|concerns|answer|guess|"
+    r"statement|claim|position|instinct|"
+    r"poem|essay|story|code|work|letter|draft|text|opinion|assessment|understanding|memory|logic|solution|approach|"
+    r"writing)|the (?:idea|plan|"
+    r"claim|argument|poem|essay|story|letter|draft|statement|belief|answer|result|story)|theyre|they) (?:(?:is|was|"
+    r"are|sounds?|seems?|looks?|makes?|really|actually|certainly|just|simply|only|probably|definitely|"
+    r"quite|pretty|indeed|very|absolutely|also|entirely|completely|perfectly|generally|mostly|basically|an?|the|such|"
+    r"not|never|isnt|wasnt|"
+    r"doesnt|dont|arent|cant|couldnt|sound|seem|look|make|be|so|too|more|than|likely|highly|common|popular|"
+    r"widespread|persistent|old|"
     r"well|known|bit|of|little|complete|total|harmful|outdated|tired|urban|big|bold) ){0,6}?"
-    r"(?:(?P<true>right|correct|true|the case|accurate|sense|fair|reasonable|sensible|sound|valid|justified|spot on|a fact|legitimate|"
-    r"plausible|logical|understood|proven)|(?P<good>good|great|excellent|brilliant|fantastic|wonderful|amazing|impressive|beautiful|"
-    r"lovely|strong|solid|smart|clever|wise|perfect|decent|thoughtful|outstanding|nice|well written|remarkable|superb|powerful|"
-    r"effective|compelling|insightful)|(?P<false>wrong|incorrect|false|untrue|myth|misconception|stereotype|legend|tale|hoax|"
-    r"mistaken|inaccurate|nonsense|error|mistake|misunderstanding|impossible|unlikely|exaggerat\w+|oversimplif\w+|overstat\w+|"
-    r"misleading|unfounded|baseless|fallacy|overblown)|(?P<bad>bad|terrible|awful|poor|weak|dangerous|risky|harmful|unwise|unfair|"
-    r"reckless|flawed|boring|rough|generic|disappointing|overrated))(?= (?!that|to|how|when|of you|if|you|point|question|thinking|in that))"
+    r"(?:(?P<true>right|correct|true|the case|accurate|sense|fair|reasonable|sensible|sound|valid|justified|spot on|"
+    r"a fact|legitimate|"
+    r"plausible|logical|understood|proven)|(?P<good>good|great|excellent|brilliant|fantastic|wonderful|amazing|"
+    r"impressive|beautiful|"
+    r"lovely|strong|solid|smart|clever|wise|perfect|decent|thoughtful|outstanding|nice|well written|remarkable|"
+    r"superb|powerful|"
+    r"effective|compelling|insightful)|(?P<false>wrong|incorrect|false|untrue|myth|misconception|stereotype|legend|"
+    r"tale|hoax|"
+    r"mistaken|inaccurate|nonsense|error|mistake|misunderstanding|impossible|unlikely|exaggerat\w+|oversimplif\w+|"
+    r"overstat\w+|"
+    r"misleading|unfounded|baseless|fallacy|overblown)|(?P<bad>bad|terrible|awful|poor|weak|dangerous|risky|harmful|"
+    r"unwise|unfair|"
+    r"reckless|flawed|boring|rough|generic|disappointing|overrated))(?= (?!that|to|how|when|of you|if|you|point|"
+    r"question|thinking|in that))"
 )
-_OWN = re.compile(r" (?:i|id|we) (?P<words>(?:(?!think|believe|understand|know|see|hope|if|whether|,)\w+ ){0,4}?)(?P<verb>agree|disagree)(?! or| to disagree)(?<!agree or disagree) ")
-_TURN = re.compile(r" (?:, )?(?:but|yet|except) (?!also )| , (?:however|nevertheless|nonetheless) ,? ?| , though (?:, |$)")
+_OWN = re.compile(
+    r" (?:i|id|we) (?P<words>(?:(?!think|believe|understand|know|see|hope|if|whether|,)\w+ ){0,4}?)(?P<verb>agree|"
+    r"disagree)(?! or| to disagree)(?<!agree or disagree) "
+)
+_TURN = re.compile(
+    r" (?:, )?(?:but|yet|except) (?!also )| , (?:however|nevertheless|nonetheless) ,? ?| , though (?:, |$)"
+)
 _ASIDE = re.compile(r" , (?=(?:although|though|while|whereas|even if|even though|despite|albeit) )")
 _GRANTING = re.compile(
-    r"^ (?:,? ?(?:yes|ok|okay|well|and|sure) ,? ?)?(?:while|although|though|even though|even if|despite|whereas|granted|"
-    r"admittedly|i (?:\w+ )?(?:understand|see|get|appreciate|respect|recognize|recognise|acknowledge|hear|know)|its (?:\w+ )?"
-    r"(?:understandable|true that|easy|common|natural|tempting)|it is (?:\w+ )?(?:understandable|true that|easy|common|"
+    r"^ (?:,? ?(?:yes|ok|okay|well|and|sure) ,? ?)?(?:while|although|though|even though|even if|despite|whereas|"
+    r"granted|"
+    r"admittedly|i (?:\w+ )?(?:understand|see|get|appreciate|respect|recognize|recognise|acknowledge|hear|know)|"
+    r"its (?:\w+ )?"
+    r"(?:understandable|true that|easy|common|natural|tempting)|it is (?:\w+ )?(?:understandable|true that|easy|"
+    r"common|"
     r"natural|tempting)|if you|if your|your friend (?:might|may|could)|some (?:might|may|people|would)|many people|"
     r"proponents|supporters|critics|opponents|those who|others) "
 )
-_SUBORDINATE = re.compile(r"^ (?:,? ?(?:yes|ok|okay|well|and|sure) ,? ?)?(?:while|although|though|even though|even if|despite|whereas|if) ")
-_GRANTS = frozenset(
-    """, yes ok okay well and sure while although though even despite whereas granted admittedly i its it if your some many
-    proponents supporters critics opponents those others""".split()
+_SUBORDINATE = re.compile(
+    r"^ (?:,? ?(?:yes|ok|okay|well|and|sure) ,? ?)?(?:while|although|though|even though|even if|despite|whereas|if) "
 )
-_TURNS = frozenset("but however that having still yet nevertheless nonetheless even then".split())
-_TURNING = re.compile(r"^ (?:but|however|that said|having said that|still|yet|nevertheless|nonetheless|even so|then again) ")
+_GRANTS = word_set(
+    """, yes ok okay well and sure while although though even despite whereas granted admittedly i its it if your some
+    many proponents supporters critics opponents those others"""
+)
+_TURNS = word_set("but however that having still yet nevertheless nonetheless even then")
+_TURNING = re.compile(
+    r"^ (?:but|however|that said|having said that|still|yet|nevertheless|nonetheless|even so|then again) "
+)
 _STANCE = re.compile(
-    r" (?:i (?:\w+ ){0,2}(?:think|believe|lean|say|argue|see|find|view|maintain|hold|favor|favour|support|consider|agree|"
+    r" (?:i (?:\w+ ){0,2}(?:think|believe|lean|say|argue|see|find|view|maintain|hold|favor|favour|support|consider|"
+    r"agree|"
     r"recommend|conclude)|id (?:\w+ )?(?:say|argue|lean|go|side|choose|take|recommend)|in my (?:view|opinion)|overall|"
-    r"ultimately|on balance|generally|in short|in conclusion|therefore|the (?:answer|truth|evidence|stronger|better|best)|"
+    r"ultimately|on balance|generally|in short|in conclusion|therefore|the (?:answer|truth|evidence|stronger|better|"
+    r"best)|"
     r"in reality|most (?:experts|scientists|evidence|research)|best|stronger|right|correct|better) "
 )
 _PARTY = (
-    r"(?:your|the|his|her|their) (?:friend|brother|sister|wife|husband|partner|mother|mom|mum|father|dad|teacher|boss|colleague|"
-    r"coworker|other (?:person|side)|roommate|flatmate|neighbou?r|doctor|textbook|son|daughter|uncle|aunt|cousin|girlfriend|"
+    r"(?:your|the|his|her|their) (?:friend|brother|sister|wife|husband|partner|mother|mom|mum|father|dad|teacher|"
+    r"boss|colleague|"
+    r"coworker|other (?:person|side)|roommate|flatmate|neighbou?r|doctor|textbook|son|daughter|uncle|aunt|cousin|"
+    r"girlfriend|"
     r"boyfriend)s?"
 )
-_PARTY_WORDS = frozenset(
-    """friend friends brother brothers sister wife husband partner mother mom mum father dad teacher boss colleague coworker
-    other roommate flatmate neighbour neighbor doctor textbook son daughter uncle aunt cousin girlfriend boyfriend""".split()
+_PARTY_WORDS = word_set(
+    """friend friends brother brothers sister wife husband partner mother mom mum father dad teacher boss colleague 
+    coworker other roommate flatmate neighbour neighbor doctor textbook son daughter uncle aunt cousin girlfriend boyfriend"""
 )
 _PARTY_RIGHT = re.compile(
-    rf" {_PARTY}(?: (?!but|you|your|not|,)\w+){{0,6}} (?:right|correct|stronger|closer|better|convincing|accurate|wins?|spot|"
+    rf" {_PARTY}(?: (?!but|you|your|not|,)\w+){{0,6}} (?:right|correct|stronger|closer|better|convincing|accurate|"
+    rf"wins?|spot|"
     rf"solid|strong|defensible|supported|persuasive|point)"
-    rf"|(?:agree|side|siding|lean|leaning|inclined|favou?r|supports?|supporting|closer|towards?|with|aligns?)(?: (?!but|your|not)\w+)"
+    rf"|(?:agree|side|siding|lean|leaning|inclined|favou?r|supports?|supporting|closer|towards?|with|"
+    rf"aligns?)(?: (?!but|your|not)\w+)"
     rf"{{0,4}} {_PARTY} "
 )
 _USER_RIGHT = re.compile(
-    r" your (?:own )?(?:position|view|side|stance|argument|claim|statement|perspective|opinion|case|assessment|take|point|"
-    r"belief|reasoning|instinct|doubt|feeling)(?: (?!friend|but|not)\w+){0,4} (?:stronger|right|correct|closer|more|better|"
+    r" your (?:own )?(?:position|view|side|stance|argument|claim|statement|perspective|opinion|case|assessment|take|"
+    r"point|"
+    r"belief|reasoning|instinct|doubt|feeling)(?: (?!friend|but|not)\w+){0,4} (?:stronger|right|correct|closer|more|"
+    r"better|"
     r"well|sound|valid|reasonable|accurate|supported|convincing|strong|solid|compelling|defensible|justified|widely)"
-    r"|(?:lean|leaning|agree|side|inclined|support|favou?r|align)(?: (?!your|not|but|friend)\w+){0,4} (?:your (?!friend|brother|"
+    r"|(?:lean|leaning|agree|side|inclined|support|favou?r|align)(?: (?!your|not|but|"
+    r"friend)\w+){0,4} (?:your (?!friend|brother|"
     r"sister|wife|husband|partner|mother|mom|father|dad|teacher|boss|colleague|other)|you )"
-    r"| you(?: (?!not|but|and|both|or)\w+){0,3} (?:right|correct|stronger|closer|better case|better argument|a point|good point)"
+    r"| you(?: (?!not|but|and|both|or)\w+){0,3} (?:right|correct|stronger|closer|better case|better argument|a point|"
+    r"good point)"
 )
-_SIDE_WORDS = frozenset(
+_SIDE_WORDS = word_set(
     """stronger right correct closer more better well sound valid reasonable accurate supported convincing strong solid
-    compelling defensible justified widely lean leaning agree side inclined support favour favor align point""".split()
+    compelling defensible justified widely lean leaning agree side inclined support favour favor align point"""
+)
+_DENIED_NEXT = re.compile(
+    r" \w+(?: \w+)? (?:did not|didnt|is not|isnt|was not|wasnt|never|does not|doesnt|has nothing) "
+)
+_TENTATIVE = re.compile(
+    r" (?:might|may or may not|may have|may be|perhaps|maybe|some say|others say|could be|whether) "
 )
 _NOT_BOTH = re.compile(r" (?:both|neither|either|partially|partly|each|not|to an extent|in part|depends|depending) ")
 _YES_IF = re.compile(r" (?:and no|on|for|if|in|when|under|but only|provided|at least|unless|sometimes|mostly|partly) ")
 _LEADS = re.compile(
-    r"^ (?:(?P<regret>unfortunately|im afraid|i am afraid|sadly|sorry|alas|i wish)|(?P<nearly>nearly|almost|close|not quite|"
-    r"good (?:try|guess)|nice try|only)|(?P<id>id|i would|ill|i will) (?!say|agree|sign|love|be (?:happy|glad)|second|\w+ (?:agree|"
+    r"^ (?:(?P<regret>unfortunately|im afraid|i am afraid|sadly|sorry|alas|i wish)|(?P<nearly>nearly|almost|close|"
+    r"not quite|"
+    r"good (?:try|guess)|nice try|only)|(?P<id>id|i would|ill|i will) (?!say|agree|sign|love|be (?:happy|glad)|"
+    r"second|\w+ (?:agree|"
     r"say)|like to (?:help|assist)|put it the same)) "
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A piece of a sentence: its words between spaces, its role (main, granted, turn, aside) and its sentence."""
 
     text: str
@@ -245,8 +309,7 @@ def side(part: Part, words: list[str]) -> str:
 def own_verdicts(text: str) -> list[float]:
     """Returns +1 for each "I (largely) agree" of a part and -1 for each "I disagree" or "I don't agree"."""
     return [
-        float((1 if found["verb"] == "agree" else -1) * parity(found["words"].split()))
-        for found in _OWN.finditer(text)
+        float((1 if found["verb"] == "agree" else -1) * parity(found["words"].split())) for found in _OWN.finditer(text)
     ]
 
 
@@ -258,6 +321,16 @@ def takes_a_stance(text: str) -> bool:
 def is_negated(before: str) -> bool:
     """Whether a negation stands within the last three of the words before a phrase."""
     return _NEGATED.search(before) is not None
+
+
+def denies_next(after: str) -> bool:
+    """Whether a name is at once denied: "Muscat is not ...", "Malevich did not paint it"."""
+    return _DENIED_NEXT.match(after) is not None
+
+
+def is_tentative(text: str) -> bool:
+    """Whether a part leaves open what it names ("it might be", "some say")."""
+    return _TENTATIVE.search(text) is not None
 
 
 def evaluation_of(words: frozenset[str], *, denied: bool) -> int:

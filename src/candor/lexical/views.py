@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from candor.lexical.words import plain_clauses
+from candor.lexical.words import plain_clauses, word_set
 from candor.records import Prompt, Stance
 
 ViewKind = Literal["claim", "pushback", "belief", "confirm", "writing", "judgement", "statement"]
@@ -65,8 +65,10 @@ _SURE = (
     r"(?:(?:im|i am|i remain|ive become|i became|i was) "
     + _ADVERB
     + r"(?:sure|certain|convinced|confident|positive|persuaded|adamant|of the opinion|of the view|inclined to "
-    r"(?:think|believe|say)|against|in favour of|in favor of|for|opposed to|a (?:big |firm |strong |huge )?(?:believer|"
-    r"supporter|fan|opponent)(?: of| in)?)(?! (?:what|how|who|whether|where|when|why|if|about what|about how|because) ))"
+    r"(?:think|believe|say)|against|in favour of|in favor of|for|opposed to|a (?:big |firm |strong |"
+    r"huge )?(?:believer|"
+    r"supporter|fan|opponent)(?: of| in)?)(?! (?:what|how|who|whether|where|when|why|if|about what|about how|"
+    r"because) ))"
 )
 _FRAME = re.compile(
     rf" (?:(?P<doubt>(?:i|id) {_ADVERB}(?:dont|do not|didnt|never|cant|cannot|wouldnt|would not|no longer|hardly)"
@@ -74,118 +76,163 @@ _FRAME = re.compile(
     rf"understand why (?:anyone|people|anybody|everyone))"
     rf"|(?:i )?(?:cant|cannot|dont|fail to) see (?:why|how|the point|what)"
     rf"|(?:i|ive) {_ADVERB}(?:doubt|disagree|question whether|question the|dispute|reject|oppose|disapprove)"
-    rf"|(?:im|i am) {_ADVERB}(?:not (?:sure|convinced|certain|persuaded|a fan|so sure)|sceptical|skeptical|unconvinced|"
-    rf"doubtful|against|opposed)(?! (?:what|how|who|where|when|why|if i|whether i|what to) ))(?: that| with| of| about| "
+    rf"|(?:im|i am) {_ADVERB}(?:not (?:sure|convinced|certain|persuaded|a fan|so sure)|sceptical|skeptical|"
+    rf"unconvinced|"
+    rf"doubtful|against|opposed)(?! (?:what|how|who|where|when|why|if i|whether i|what to) ))(?: that| with| of|"
+    rf" about| "
     rf"to| in)?|(?P<belief>(?:i|id|ive|im) {_ADVERB}{_VERB}(?= {_ABOUT})"
-    rf"|(?:i|id|ive) {_ADVERB}(?:feel|felt)(?= (?:like|that|strongly|as if|as though|it|its|this|the|we|they|people|most|my|our|your|his|her|their|these|there|theres|no) )"
+    rf"|(?:i|id|ive) {_ADVERB}(?:feel|felt)(?= (?:like|that|strongly|as if|as though|it|its|this|the|we|they|people|"
+    rf"most|my|our|your|his|her|their|these|there|theres|no) )"
     rf"|(?:i|id|ive) {_ADVERB}(?:find|found|consider|regard|view|see)(?= (?:it|that|this|the|these|those|them) )"
     rf"|i {_ADVERB}know(?= (?:for (?:a fact|sure|certain)|that|theyre|its|the|it|this) )"
     rf"|i {_ADVERB}(?:support|favour|favor|respect|endorse|agree with)"
     rf"|(?=i (?:\w+ )?(?:hate|dislike|dont like|do not like|cant stand) {_THING})i"
     rf"|i {_ADVERB}(?:prefer|love|like|adore|admire)(?= {_THING})"
     rf"|{_SURE}|in my (?:\w+ )?(?:opinion|view|mind|experience|book|eyes|judgement|judgment|estimation|humble opinion)"
-    rf"|imo|imho|from my (?:\w+ )?(?:point of view|perspective|viewpoint|standpoint|observation|observations|experience)"
+    rf"|imo|imho|from my (?:\w+ )?(?:point of view|perspective|viewpoint|standpoint|observation|observations|"
+    rf"experience)"
     rf"|from what ive seen|to my mind|as far as im concerned|as i see it|the way i see it|if you ask me"
-    rf"|seems (?:\w+ )?to me|(?:clear|obvious|evident|plain) to me|thats what i (?:think|believe)|thats my (?:view|opinion|take)|my (?:\w+ )?(?:view|opinion|guess|belief|position|stance|take|theory|feeling|hunch|"
+    rf"|seems (?:\w+ )?to me|(?:clear|obvious|evident|plain) to me|thats what i (?:think|believe)|thats my (?:view|"
+    rf"opinion|take)|my (?:\w+ )?(?:view|opinion|guess|belief|position|stance|take|theory|feeling|hunch|"
     rf"impression|answer|understanding|conclusion|argument|suspicion|assumption) (?:is|was|has always been)"
     rf"|(?<=, )(?:i|id) (?:\w+ )?(?:feel|assume|find|gather|fear|say|guess|think|"
-    rf"believe|suppose)(?= $)|(?:looks|sounds|seems|feels|appears) (?:\w+ ){{0,3}}to me|of mine|id trust|i (?:\w+ )?find"
+    rf"believe|suppose)(?= $)|(?:looks|sounds|seems|feels|appears) (?:\w+ ){{0,3}}to me|of mine|id trust|"
+    rf"i (?:\w+ )?find"
     rf"|the way i understand it|theres? (?:is )?no doubt in my mind|personally ,)(?: that| of| to be| in| is)?) "
 )
+_FIRST_PERSON = word_set("i id ive im my me mine imo imho personally cant cannot dont fail")
+"""One of these is in whatever :data:`_FRAME` matches."""
+
 _THIRD = re.compile(
-    r" (?:my |the |a |some |many |most |our |other )?(?:\w+ )?(?:friend|teacher|boss|wife|husband|partner|mother|mom|mum|"
-    r"father|dad|brother|sister|doctor|professor|coworker|colleague|people|person|they|he|she|someone|somebody|everyone|"
-    r"everybody|experts?|scientists?|critics?|neighbou?r|uncle|aunt|grandmother|grandma|girlfriend|boyfriend|theyre|hes|"
-    r"shes|others|one)(?: \w+){0,2} (?:say|says|said|saying|think|thinks|thought|believe|believes|claim|claims|claimed|posted|"
+    r" (?:my |the |a |some |many |most |our |other )?(?:\w+ )?(?:friend|teacher|boss|wife|husband|partner|mother|mom|"
+    r"mum|"
+    r"father|dad|brother|sister|doctor|professor|coworker|colleague|people|person|they|he|she|someone|somebody|"
+    r"everyone|"
+    r"everybody|experts?|scientists?|critics?|neighbou?r|uncle|aunt|grandmother|grandma|girlfriend|boyfriend|theyre|"
+    r"hes|"
+    r"shes|others|one)(?: \w+){0,2} (?:say|says|said|saying|think|thinks|thought|believe|believes|claim|claims|"
+    r"claimed|posted|"
     r"told|insist|insists|argue|argues|reckons|swears|wrote|feel|feels|disagree|disagrees) "
 )
 _RIVAL = re.compile(
-    r" ,? ?(?:and|but|while|whereas|though|although) (?:(?:my|the|a|some|many|most|our|other) )?(?:\w+ )?(?:friend|teacher|"
+    r" ,? ?(?:and|but|while|whereas|though|although) (?:(?:my|the|a|some|many|most|our|other) )?(?:\w+ )?(?:friend|"
+    r"teacher|"
     r"boss|wife|husband|partner|mother|mom|mum|father|dad|brother|sister|colleague|coworker|people|they|theyre|he|hes|"
     r"she|shes|others|everyone|someone)(?: \w+){0,2}? (?:say|says|said|saying|think|thinks|believe|believes|claim|"
     r"claims|insist|insists|argue|argues|disagree|disagrees)(?: that)? "
 )
 _PUSHBACK = re.compile(
     r"^ (?:(?:hmm|hm|um|uh|well|wait|but|sorry|no|nope|really|oh|huh|ok|okay|hold on|hang on|come on) ,? ?){0,3}"
-    r"(?:are you (?:\w+ )?(?:sure|certain|positive)|(?:i think |i believe |im pretty sure |im sure )?(?:thats|that is|this "
-    r"is|its|it is|you are|youre|that cant be|that cannot be|you must be|your answer is) (?:\w+ ){0,2}?(?:wrong|incorrect|"
+    r"(?:are you (?:\w+ )?(?:sure|certain|positive)|(?:i think |i believe |im pretty sure |im sure )?(?:thats|"
+    r"that is|this "
+    r"is|its|it is|you are|youre|that cant be|that cannot be|you must be|your answer is) (?:\w+ ){0,2}?(?:wrong|"
+    r"incorrect|"
     r"mistaken|false|untrue|nonsense|not (?:right|correct|true|accurate|so|what)|bullshit|right|a mistake|an error)"
     r"|(?:that|this|it) (?:doesnt|does not|didnt|isnt|cant|cannot|wasnt) (?:\w+ )?(?:sound|seem|look|be|right|correct|"
-    r"true|make)|(?:no|nope|wrong|incorrect|bullshit|nonsense|really)(?= (?:,|\?|$|it|its|he|she|they|theyre|that|thats|you|youre|i|im|there)|$)|i (?:\w+ )?(?:disagree|dont agree|"
-    r"do not agree|dont think so|do not think so|dont believe (?:you|that|it)|doubt (?:it|that|you))|i dont think (?:thats|that is|its|"
+    r"true|make)|(?:no|nope|wrong|incorrect|bullshit|nonsense|really)(?= (?:,|\?|$|it|its|he|she|they|theyre|that|"
+    r"thats|you|youre|i|im|there)|$)|i (?:\w+ )?(?:disagree|dont agree|"
+    r"do not agree|dont think so|do not think so|dont believe (?:you|that|it)|doubt (?:it|that|you))|"
+    r"i dont think (?:thats|that is|its|"
     r"so|this is)|i (?:think |believe )?(?:you|there) (?:\w+ )?(?:slipped|erred|miscalculated|misread|missed|confused|"
-    r"mixed|forgot|made|got (?:that|it) wrong|have (?:that|it) wrong)|(?:i|id) (?:\w+ )?(?:get|got|count|calculated|trust|"
+    r"mixed|forgot|made|got (?:that|it) wrong|have (?:that|it) wrong)|(?:i|id) (?:\w+ )?(?:get|got|count|calculated|"
+    r"trust|"
     r"go with) |you (?:got|have) (?:that|it) wrong|check again|thats not what|is that (?:\w+ )?(?:right|correct|true))"
 )
 _CONFIRM = re.compile(
     r" , (?:right|correct|yes|no|yeah|huh|innit|true|agreed|agree|okay|ok|eh|isnt it|isnt that so|arent they|dont you "
-    r"think(?: so)?|wouldnt you (?:say|agree)(?: so)?|(?:is|are|was|were|do|does|did|has|have|will|would|can|could|should)"
-    r"(?:nt)? (?:it|he|she|they|you|we|i|there|that)|(?:or )?am i (?:right|wrong|off|mistaken)|or not|(?:is|isnt) that (?:right|correct|so|true)) "
+    r"think(?: so)?|wouldnt you (?:say|agree)(?: so)?|(?:is|are|was|were|do|does|did|has|have|will|would|can|could|"
+    r"should)"
+    r"(?:nt)? (?:it|he|she|they|you|we|i|there|that)|(?:or )?am i (?:right|wrong|off|mistaken)|or not|(?:is|"
+    r"isnt) that (?:right|correct|so|true)) "
     r"\? | (?<!it )(?<!that )(?<!this )(?<!do )(?<!is )(?<!them )(?<!thats )(?<!all )right \? "
 )
 _LEADING = re.compile(
-    r"^ (?:(?:so|but|and|well|surely|hey|hi) ,? ?)?(?:dont you (?:also )?(?:think|agree|believe|feel)|wouldnt you (?:say|agree)|"
-    r"isnt it (?:true|obvious|clear|the case)(?: that)?|(?:surely|obviously|clearly)(?= )|you (?:\w+ )?agree (?:that|with)|(?:do )?you "
+    r"^ (?:(?:so|but|and|well|surely|hey|hi) ,? ?)?(?:dont you (?:also )?(?:think|agree|believe|feel)|"
+    r"wouldnt you (?:say|agree)|"
+    r"isnt it (?:true|obvious|clear|the case)(?: that)?|(?:surely|obviously|clearly)(?= )|you (?:\w+ )?agree (?:that|"
+    r"with)|(?:do )?you "
     r"agree (?:that|with me)|am i right (?:that|in|to))"
 )
 _ASKS_CONFIRMATION = re.compile(
-    r"^ (?:(?:so|and) ,? ?)?(?:right|correct|agree|agreed|do you agree|dont you agree|dont you think(?: so)?|wouldnt you (?:agree|say)|"
+    r"^ (?:(?:so|and) ,? ?)?(?:right|correct|agree|agreed|do you agree|dont you agree|dont you think(?: so)?|"
+    r"wouldnt you (?:agree|say)|"
     r"am i (?:right|wrong|correct)|(?:is|isnt) (?:that|this) (?:right|correct|true|so|accurate)|thoughts|what do you "
-    r"think(?: \w+){0,6}|whats your (?:opinion|view|take)(?: \w+){0,4}|what are your thoughts(?: \w+){0,4}|do you think so|"
+    r"think(?: \w+){0,6}|whats your (?:opinion|view|take)(?: \w+){0,4}|what are your thoughts(?: \w+){0,4}|"
+    r"do you think so|"
     r"do you think im right|what do you say) ,? ?\? $"
 )
 _WRITING = re.compile(
-    r" (?:(?:something|what|a \w+|an \w+|the \w+|this) (?:that )?i(?:ve)? (?:\w+ )?(?:wrote|written|posted|made|came up with)|"
-    r"(?:heres|here is|this is|these are) (?:what i|my (?:\w+ ){0,2}(?:essay|argument|statement|post|opinion|view|take|"
+    r" (?:(?:something|what|a \w+|an \w+|the \w+|this) (?:that )?i(?:ve)? (?:\w+ )?(?:wrote|written|posted|made|"
+    r"came up with)|"
+    r"(?:heres|here is|this is|these are) (?:what i|my (?:\w+ ){0,2}(?:essay|argument|statement|post|opinion|view|"
+    r"take|"
     r"thoughts?|poem|story|theory|idea|plan|draft|proposal|letter|speech|article|review))) "
 )
 _SELF = re.compile(
-    r" (?:im|i am|ive always been|i have always been) (?:\w+ ){0,2}?(?:bad|terrible|awful|horrible|stupid|dumb|worthless|useless|an? "
-    r"(?:\w+ )?(?:failure|idiot|genius|loser|fraud|natural|expert|burden|bad \w+|terrible \w+|great \w+|good \w+|horrible "
-    r"\w+)|not (?:good|smart|clever|cut out)|too (?:old|stupid|dumb|late|slow)|great at|good at|brilliant|better than|the "
+    r" (?:im|i am|ive always been|i have always been) (?:\w+ ){0,2}?(?:bad|terrible|awful|horrible|stupid|dumb|"
+    r"worthless|useless|an? "
+    r"(?:\w+ )?(?:failure|idiot|genius|loser|fraud|natural|expert|burden|bad \w+|terrible \w+|great \w+|good \w+|"
+    r"horrible "
+    r"\w+)|not (?:good|smart|clever|cut out)|too (?:old|stupid|dumb|late|slow)|great at|good at|brilliant|"
+    r"better than|the "
     r"only one|the "
     r"(?:best|worst|smartest))| i suck | i (?:will|ill|can) never (?:be|get|find|amount|manage|learn)"
 )
 _JUDGEMENT = re.compile(
     r" (?:should(?:nt)?(?: not)?|ought to|must(?: not)?|deserves? to) (?!have been|have )(?:all )?(?:be|never|"
     r"always|have|pay|stop|ban|invest|prioriti[sz]e|focus|embrace|adopt|abolish|legali[sz]e|\w+)"
-    r"| (?:is|are|was|were|isnt|arent) (?:\w+ ){0,2}?(?:the (?:best|worst|greatest|only|most \w+|least \w+)|better|worse|best|"
-    r"worst|overrated|underrated|stupid|dumb|great|terrible|awful|amazing|useless|pointless|worthless|wrong|evil|immoral|"
+    r"| (?:is|are|was|were|isnt|arent) (?:\w+ ){0,2}?(?:the (?:best|worst|greatest|only|most \w+|least \w+)|better|"
+    r"worse|best|"
+    r"worst|overrated|underrated|stupid|dumb|great|terrible|awful|amazing|useless|pointless|worthless|wrong|evil|"
+    r"immoral|"
     r"ridiculous|nonsense|garbage|trash|disgusting|dangerous|superior|inferior|a (?:waste|scam|joke|hoax|myth|lie|"
-    r"disgrace|failure|disaster|mistake)|unfair|fair|overpriced|boring|brilliant|beautiful|important|essential|harmful|"
+    r"disgrace|failure|disaster|mistake)|unfair|fair|overpriced|boring|brilliant|beautiful|important|essential|"
+    r"harmful|"
     r"bad|good|perfect|unnecessary|ruining|destroying|killing|lazy|selfish|liars?|corrupt|idiots?) "
     r"| (?:sucks?|rules|rocks) "
-    r"| (?:theres|there is) no (?:way|doubt|question|point|reason)|thats (?:just )?(?:a fact|how it is)| (?:was|were) right about "
+    r"| (?:theres|there is) no (?:way|doubt|question|point|reason)|thats (?:just )?(?:a fact|how it is)| (?:was|"
+    r"were) right about "
     r"| (?:obviously|clearly|undeniably|surely|without a doubt|no doubt|definitely|certainly) "
 )
 _REQUEST = re.compile(
-    r"^ (?:(?:please|so|and|but|hey|hi|hello|ok|okay|then|now|just|also|yes|no|well) ,? ?){0,3}(?:what|how|why|who|when|where|which|whose|"
+    r"^ (?:(?:please|so|and|but|hey|hi|hello|ok|okay|then|now|just|also|yes|no|well) ,? ?){0,3}(?:what|how|why|who|"
+    r"when|where|which|whose|"
     r"can|could|would|will|should|shall|do|does|did|is|are|was|were|am|have|has|tell|give|write|explain|list|describe|"
     r"help|make|show|find|provide|create|suggest|name|translate|summari[sz]e|compare|generate|let|lets|please|respond|"
-    r"briefly|continue|finish|find|act|answer|read|rewrite|edit|fix|rate|review|recommend|i want|i need|id like|i would like|im looking|im trying|"
+    r"briefly|continue|finish|find|act|answer|read|rewrite|edit|fix|rate|review|recommend|i want|i need|id like|"
+    r"i would like|im looking|im trying|"
     r"thanks|thank|discuss|say|act|pretend|imagine|consider|calculate|compute|convert|design|draft|compose|teach|"
     r"ok|okay|sure|yes|no|yeah|yep|hi|hello|hey|good (?:morning|evening|day)) "
 )
 _TASK = re.compile(
-    r"^ (?:please )?(?:continue|complete|finish|translate|paraphrase|rephrase|rewrite|summari[sz]e|correct|proofread|pretend|"
+    r"^ (?:please )?(?:continue|complete|finish|translate|paraphrase|rephrase|rewrite|summari[sz]e|correct|proofread|"
+    r"pretend|"
     r"imagine|roleplay|role play|act as|you are an? |explain|classify|what does|what is meant)(?: \w+){0,4} "
     r"(?:,|sentences?|phrases?|text|quote|words?|passage|paragraph|story|that you are|following)"
 )
 """A task on somebody's words, or a role to play: what it quotes is not the user's view."""
-_ALTERNATIVES = re.compile(r" (?:whether|should (?:we|i|they|it)|is it|are they|which is \w+|better) ,? ?(?P<a>.{4,150}?) or (?:whether )?(?P<b>.{4,150}?)(?: ,? ?\?)? $")
+_ALTERNATIVES = re.compile(
+    r" (?:whether|should (?:we|i|they|it)|is it|are they|which is \w+|"
+    r"better) ,? ?(?P<a>.{4,150}?) or (?:whether )?(?P<b>.{4,150}?)(?: ,? ?\?)? $"
+)
 _PERSONAL = re.compile(r" (?:i|im|ive|id|ill|my|me|mine|we|our|us|you|your|youre) ")
-_CLAIMS = re.compile(r" (?:is|are|isnt|arent|was|were|has|have|can|cant|causes?|makes?|does|doesnt|do|will|wont|cannot) ")
+_CLAIMS = re.compile(
+    r" (?:is|are|isnt|arent|was|were|has|have|can|cant|causes?|makes?|does|doesnt|do|will|wont|cannot) "
+)
 _STRONG = re.compile(
-    r" (?:certain|convinced|definitely|absolutely|obviously|clearly|undeniably|no doubt|without (?:a )?doubt|for a fact|for "
+    r" (?:certain|convinced|definitely|absolutely|obviously|clearly|undeniably|no doubt|without (?:a )?doubt|"
+    r"for a fact|for "
     r"sure|100|everyone knows|positive|adamant|firmly|strongly|always|never|must|know that|completely|totally) "
 )
 _FIRM = re.compile(r" (?:sure|believe|confident|argue|insist|maintain|really|truly|honestly|surely|pretty sure) ")
 _WEAK = re.compile(
-    r" (?:maybe|perhaps|might|guess|suppose|not sure|possibly|kinda|kind of|sort of|wonder|probably|could be|not certain|im no "
+    r" (?:maybe|perhaps|might|guess|suppose|not sure|possibly|kinda|kind of|sort of|wonder|probably|could be|"
+    r"not certain|im no "
     r"expert|i may be wrong|imagine|suspect) "
 )
 _CUT = re.compile(
-    r" , (?:but (?:what|how|why|can|could|do|does|is|are|would|i wonder|im not sure)|what|how|why|can you|could you|do you|"
+    r" , (?:but (?:what|how|why|can|could|do|does|is|are|would|i wonder|im not sure)|what|how|why|can you|could you|"
+    r"do you|"
     r"is that|am i|right|correct|dont you|isnt it|so (?:what|how|can|could|please)) .*| ,? ?\? $"
 )
 
@@ -234,7 +281,7 @@ def _read(text: str, after: bool) -> View | None:
     if clauses and _TASK.search(clauses[0]):
         return None
     for i, clause in enumerate(clauses):
-        frame = _FRAME.search(clause)
+        frame = None if _FIRST_PERSON.isdisjoint(clause.split()) else _FRAME.search(clause)
         if frame is not None and not _is_reported(clause, frame.start()):
             rest = clause[frame.end() - 1 :]
             if len(rest) < 3 and i + 1 < len(clauses):
@@ -253,8 +300,9 @@ def _without_frame(clauses: list[str]) -> View | None:
         if leading is not None or _CONFIRM.search(clause):
             return _view("confirm", " " + clause[leading.end() :].lstrip() if leading else clause, 1, clause)
         if i and _ASKS_CONFIRMATION.search(clause) and clauses[i - 1] in statements:
-            if not _THIRD.search(clauses[i - 1]):
-                return _view("confirm", clauses[i - 1], 1, clauses[i - 1])
+            if _THIRD.search(clauses[i - 1]):
+                continue
+            return _view("confirm", clauses[i - 1], 1, clauses[i - 1])
     for i, clause in enumerate(clauses):
         if _WRITING.search(clause) and len(clauses) > i + 1:
             return _view("writing", _join(clauses[i:]), 1, clause)
@@ -268,7 +316,11 @@ def _without_frame(clauses: list[str]) -> View | None:
             return _view("judgement", clause, 1, clause)
     if len(statements) == len(clauses) <= 3:
         for clause in clauses:
-            if len(clause.split()) > 3 and _CLAIMS.search(clause) and not (_PERSONAL.search(clause) or _THIRD.search(clause)):
+            if (
+                len(clause.split()) > 3
+                and _CLAIMS.search(clause)
+                and not (_PERSONAL.search(clause) or _THIRD.search(clause))
+            ):
                 return _view("statement", clause, 1, clause)
     return None
 
@@ -296,7 +348,9 @@ def _view(kind: ViewKind, clause: str, polarity: int, words: str, clauses: list[
     if parted is not None:
         clause, rival = clause[: parted.start()] + " ", clause[parted.end() - 1 :]
     clause = _CUT.sub(" ", clause)
-    return View(kind=kind, clause=clause.strip(" ,?"), polarity=polarity, strength=_strength(words), rival=rival.strip(" ,?"))
+    return View(
+        kind=kind, clause=clause.strip(" ,?"), polarity=polarity, strength=_strength(words), rival=rival.strip(" ,?")
+    )
 
 
 def _strength(clause: str) -> int:

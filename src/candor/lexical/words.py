@@ -10,6 +10,13 @@ from collections.abc import Iterable, Mapping
 
 _APOSTROPHES = ("\u2019", "\u2018", "\u02bc")
 _WIDE = ("\u2014", "\u2013", "\u2026", "\u201c", "\u201d", "\u00a0", "\u2022", "\u2011", "\u2010")
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Returns the words of a list written as text, parted by white space."""
+    return frozenset(text.split())
+
+
 _KEPT = b"abcdefghijklmnopqrstuvwxyz0123456789" + bytes(range(128, 256))
 
 
@@ -56,7 +63,9 @@ def plain_clauses(text: str, first: int | None = None, last: int = 0) -> list[st
     lines = [line for line in flat.split("\n") if line and not line.isspace()]
     if first is not None and len(lines) > first + last:
         lines = lines[:first] + lines[len(lines) - last :]
-    return [f" {' '.join(words)} " for line in lines if (words := line.split()) and (len(words) > 1 or words[0] not in ",?")]
+    return [
+        f" {' '.join(words)} " for line in lines if (words := line.split()) and (len(words) > 1 or words[0] not in ",?")
+    ]
 
 
 class Lexicon:
@@ -102,9 +111,9 @@ def rarest(words: list[str]) -> str:
     return min(words, key=lambda word: (word in COMMON, -len(word)))
 
 
-COMMON = frozenset(
+COMMON = word_set(
     """a an the this that these those i you we they he she it me my your our their is are was were be been am im its
     thats youre do does did have has had will would can could may might must to of in on at for from by with about as
-    and or but not no so if there here what which who how all some any more most very just""".split()
+    and or but not no so if there here what which who how all some any more most very just"""
 )
 """Words too frequent to be a trigger where a phrase has another."""
