@@ -1,9 +1,9 @@
 """A light model of which response is preferred, from words and style, and what it says on prompts that it did not see.
 
 Bradley-Terry with linear utilities: P(first preferred) = sigmoid(w . (x_first - x_second)), ridge-penalised, where x
-holds hashed words (whether each occurs, scaled to length 1) and standardised numbers: log length, and the style features
-of the survey where it has some. It stands for what simple patterns can tell, at the price of seconds: it finds labels
-that contradict them, and shows how fast they are learnt. It is no reward model.
+holds hashed words (whether each occurs, scaled to length 1) and standardised numbers: log length, and the style
+features of the survey where it has some. It stands for what simple patterns can tell, at the price of seconds: it finds
+labels that contradict them, and shows how fast they are learnt. It is no reward model.
 
 Folds are by prompt. Everything runs on at most ``LIMIT`` judged pairs of the survey's sample.
 """
@@ -43,8 +43,8 @@ class Design:
     """N judged pairs: ``differences`` (N, D) sparse, first minus second; ``first_wins`` (N,).
 
     ``prompts`` (N,) are small numbers, ``comparison`` (N,) numbers of the survey, ``folds`` (N,) the fold in which a
-    pair is held out, ``ranks`` (N,) in [0, 1): the order in which prompts join a growing training set. ``total``: judged
-    pairs of the file.
+    pair is held out, ``ranks`` (N,) in [0, 1): the order in which prompts join a growing training set. ``total``:
+    judged pairs of the file.
     """
 
     differences: Any
@@ -117,6 +117,7 @@ def _differences(survey: Survey, rows: IntArray) -> Any:
     ]
     words = HashingVectorizer(n_features=_COLUMNS, binary=True, norm="l2", alternate_sign=False, dtype=np.float32)
     hashed = words.transform(texts) if texts else csr_matrix((0, _COLUMNS), dtype=np.float32)
+    hashed = hashed[:, np.unique(hashed.indices)]  # a fit takes time for columns that are always 0, too
     first, second = where[: len(rows)], where[len(rows) :]
     numbers = np.column_stack([np.log1p(judgements.characters[used]), np.nan_to_num(judgements.features[used])])
     gaps = numbers[first] - numbers[second]

@@ -54,7 +54,7 @@ def clustered_mean(values: FloatArray, clusters: IntArray) -> Rate:
 
 
 def clustered_share(hits: NDArray[np.bool_], clusters: IntArray) -> Rate:
-    """Returns the share of hits (N,) with Wilson's interval at the effective sample size (Korn & Graubard 1998).
+    """Returns the share of hits (N,) with Wilson's interval at the effective sample size of Korn & Graubard (1998).
 
     The effective size is p (1 - p) over the clustered variance, at most N; where no or all observations are hits, it is
     the number of clusters, the most cautious choice.

@@ -1,0 +1,176 @@
+"""What more labels would buy: held-out accuracy of a light model as its training set grows, and a look ahead.
+
+Each pair is foretold by models that saw none of its prompt, fitted on an eighth, a quarter, a half and all of the other
+prompts. The look ahead assumes a power law, accuracy(n) = a - b n^-c (Cortes et al. 1993; Hestness et al. 2017, arXiv
+1712.00409). Four points do not tell c, so it is not estimated but drawn, uniformly from .1 to 1, for every resample of
+the prompts: the interval of the gain from twice the labels covers both what the prompts leave open and what the shape
+does. How fast a large reward model learns is another matter; this curve says whether simple patterns are exhausted.
+
+Nothing foretells labels on which annotators differ: where pairs were judged by two, or twice by one, the curve's
+ceiling follows from their agreement (:func:`candor.audits.preferences.clarity.noise_ceiling`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candor.audits.preferences.clarity import agreements, noise_ceiling
+from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.light_model import FEWEST, FOLDS, SHARES, Design, design, hits
+from candor.audits.preferences.rates import Rate, between, clustered_mean, percent
+from candor.audits.preferences.survey import Survey
+from candor.audits.stats import resample_counts
+from candor.records import Chart, Check, Verdict
+
+FloatArray = NDArray[np.float64]
+
+NAME, GROUP, TITLE = "learning_curve", "labels", "What more labels would buy"
+SHAPES = (0.1, 1.0)
+"""The range of the power law's exponent."""
+
+WORTH = 0.01
+"""A gain in accuracy that would be worth twice the labels."""
+
+_BLOCKS, _RESAMPLES = 1000, 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Accuracy by size of the training set (pairs), and the gain from twice the largest, with intervals."""
+
+    sizes: tuple[int, ...]
+    accuracies: tuple[Rate, ...]
+    gain: Rate
+
+
+def checks(survey: Survey, data: Design | None = None) -> list[Check]:
+    """Returns the check of the learning curve; ``data``: the design, where other checks have it already."""
+    data = design(survey) if data is None else data
+    if len(data) < FEWEST:
+        why = f"Only {len(data):,} pairs of responses were judged, too few for a curve."
+        return [cannot_tell(NAME, GROUP, TITLE, why)]
+    curve = learning_curve(data)
+    full, gain = curve.accuracies[-1], curve.gain
+    findings = [
+        finding(NAME, "accuracy", rate.estimate, rate.low, rate.high, n=rate.n, subject=f"{size} pairs", seed=data.seed)
+        for size, rate in zip(curve.sizes, curve.accuracies, strict=True)
+    ]
+    meaning = (
+        f"With {curve.sizes[-1]:,} pairs a light model of words and style orders {between(full)} of held-out pairs"
+    )
+    meaning += f" as they were judged; with {curve.sizes[0]:,} it was {percent(curve.accuracies[0].estimate)}."
+    ceiling, ceiling_note = _ceiling(survey)
+    if ceiling is not None:
+        findings.append(finding(NAME, "noise_ceiling", ceiling, None, None, n=full.n, seed=data.seed))
+    verdict, advice = Verdict.NOTE, ""
+    if full.low <= 0.5:
+        verdict, meaning = (
+            Verdict.CANNOT_TELL,
+            meaning + " That is no better than a coin: there is no curve to continue.",
+        )
+    else:
+        findings.append(
+            finding(NAME, "gain_from_doubling", gain.estimate, gain.low, gain.high, n=gain.n, seed=data.seed)
+        )
+        meaning += f" Twice the labels would add {_points(gain)}."
+        if gain.high < WORTH:
+            verdict = Verdict.FINE
+            advice = (
+                "More of the same labels would teach simple patterns little: spend on harder prompts or on retests."
+            )
+        elif gain.low >= WORTH:
+            advice = "More labels would still help."
+    return [
+        Check(
+            name=NAME,
+            group=GROUP,
+            title=TITLE,
+            verdict=verdict,
+            meaning=meaning + ceiling_note,
+            advice=advice,
+            findings=tuple(findings),
+            charts=(_chart(curve, ceiling),),
+            details={"judged_pairs": data.total, "used": len(data)},
+        )
+    ]
+
+
+def learning_curve(data: Design) -> Curve:
+    """Returns the held-out accuracy by training size, and the gain from twice the largest; intervals over prompts."""
+    signs = np.where(data.first_wins, 1.0, -1.0)[:, None]
+    right = hits(data.curve * signs)
+    rates = tuple(clustered_mean(right[:, k], data.prompts) for k in range(len(SHARES)))
+    sizes = tuple(max(1, round(_in_training(data, share))) for share in SHARES)
+    return Curve(sizes=sizes, accuracies=rates, gain=_gain(data, right, np.array(sizes, dtype=np.float64)))
+
+
+def _in_training(data: Design, share: float) -> float:
+    """The mean number of pairs that a fold's model saw."""
+    return float(np.mean([((data.folds != fold) & (data.ranks < share)).sum() for fold in range(FOLDS)]))
+
+
+def _gain(data: Design, right: FloatArray, sizes: FloatArray) -> Rate:
+    blocks = data.prompts if int(data.prompts.max()) < _BLOCKS else data.prompts * 2654435761 % 2**32 % _BLOCKS
+    blocks = np.unique(blocks, return_inverse=True)[1]
+    sums = np.stack([np.bincount(blocks, weights=column) for column in (*right.T, np.ones(len(right)))], axis=1)
+    totals = resample_counts(len(sums), _RESAMPLES, data.seed) @ sums
+    accuracies = totals[:, :-1] / totals[:, -1:]
+    exponents = np.random.default_rng([data.seed, 7]).uniform(*SHAPES, size=_RESAMPLES)
+    draws = np.array([doubling(y, sizes, c) for y, c in zip(accuracies, exponents, strict=True)])
+    low, high = np.quantile(draws, [0.025, 0.975])
+    middle = [doubling(right.mean(axis=0), sizes, c) for c in np.linspace(*SHAPES, 19)]
+    return Rate(
+        estimate=float(np.mean(middle)),
+        low=float(low),
+        high=float(high),
+        n=len(right),
+        clusters=int(data.prompts.max()) + 1,
+    )
+
+
+def doubling(accuracies: FloatArray, sizes: FloatArray, exponent: float) -> float:
+    """The gain from the largest size to twice that, by least squares of a - b n^-c with c = ``exponent`` and b >= 0."""
+    x = sizes ** (-exponent)
+    deviation = x - x.mean()
+    b = max(0.0, -float(deviation @ accuracies / (deviation @ deviation)))
+    return b * float(x[-1] * (1 - 2.0**-exponent))
+
+
+def _ceiling(survey: Survey) -> tuple[float | None, str]:
+    found = agreements(survey)
+    if (found.others_pairs > 0).sum() >= 30:
+        ceiling = noise_ceiling(found.agreement)
+        return (
+            ceiling,
+            f" Annotators differ so much that nothing could foretell more than {percent(ceiling)} of labels.",
+        )
+    if (found.self_pairs > 0).sum() >= 30:
+        ceiling = noise_ceiling(found.self_consistency)
+        note = f" Annotators change their minds so often that nothing could foretell more than {percent(ceiling)}"
+        return ceiling, f"{note} of labels."
+    return None, ""
+
+
+def _points(gain: Rate) -> str:
+    return f"{gain.estimate * 100:.1f} points of accuracy (95% interval {gain.low * 100:.1f} to {gain.high * 100:.1f})"
+
+
+def _chart(curve: Curve, ceiling: float | None) -> Chart:
+    last, gain = curve.accuracies[-1], curve.gain
+    rows = [
+        {"series": "measured", "x": size, "y": rate.estimate, "low": rate.low, "high": rate.high}
+        for size, rate in zip(curve.sizes, curve.accuracies, strict=True)
+    ]
+    ahead = {"low": last.estimate + gain.low, "high": last.estimate + gain.high}
+    rows.append({"series": "expected", "x": 2 * curve.sizes[-1], "y": last.estimate + gain.estimate, **ahead})
+    return Chart(
+        kind="curve",
+        title="Held-out accuracy by number of labels",
+        x_title="judged pairs in training",
+        y_title="accuracy",
+        rows=tuple(rows),
+        reference=ceiling if ceiling is not None else 0.5,
+    )
