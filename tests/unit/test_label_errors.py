@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from candor.audits.preferences import label_errors, learning_curve
 from candor.audits.preferences.label_errors import confident_count, lapse_fit, suspects
-from candor.audits.preferences.learning_curve import doubling
+from candor.audits.preferences.learning_curve import gain_from_doubling, last_gain
 from candor.audits.preferences.light_model import FOLDS, Design, areas_under_margin, design, hits, out_of_fold
 from candor.audits.preferences.survey import Numbered, Survey, survey
 from candor.records import Comparison, Verdict
@@ -137,11 +137,13 @@ def test_a_pair_is_foretold_by_others_only() -> None:
     assert hits(areas_under_margin(out)).mean() > 0.7  # control: in sample the labels are learnt by heart
 
 
-def test_doubling_continues_a_power_law() -> None:
-    sizes = np.array([100.0, 200.0, 400.0, 800.0])
-    law = 0.8 - 2.0 * sizes**-0.5
-    assert doubling(law, sizes, 0.5) == pytest.approx(2.0 * (800**-0.5 - 1600**-0.5))
-    assert doubling(law[::-1].copy(), sizes, 0.5) == 0.0  # never a loss
+@pytest.mark.parametrize("exponent", [0.05, 0.3, 0.6, 1.0])
+def test_a_power_law_goes_on_within_the_factors(exponent: float) -> None:
+    sizes = np.array([100.0, 200.0, 400.0, 800.0, 1600.0])
+    law = 0.8 - 2.0 * sizes**-exponent
+    low, high = (factor * last_gain(law[:4]) for factor in learning_curve.FACTORS)
+    assert low <= law[4] - law[3] <= high
+    assert last_gain(law[::-1]) == 0.0  # never a loss
 
 
 @pytest.mark.parametrize("seed", [5, 11])
@@ -150,7 +152,7 @@ def test_the_gain_from_twice_the_labels_is_covered(seed: int) -> None:
     data = design(read(word_pairs(2000, flips=0.05, seed=seed)[0]))
     utilities = out_of_fold(data, (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)) * np.where(data.first_wins, 1.0, -1.0)[:, None]
     right = hits(utilities)
-    gain = learning_curve._gain(data, right[:, :4], np.array([100.0, 200.0, 400.0, 800.0]))
+    gain = gain_from_doubling(data, right[:, :4])
     bought = right[:, 4] - right[:, 3]
     error = bought.std() / np.sqrt(len(bought))
     assert gain.low - 2 * error <= bought.mean() <= gain.high + 2 * error

@@ -1,10 +1,12 @@
 """What more labels would buy: held-out accuracy of a light model as its training set grows, and a look ahead.
 
 Each pair is foretold by models that saw none of its prompt, fitted on an eighth, a quarter, a half and all of the other
-prompts. The look ahead assumes a power law, accuracy(n) = a - b n^-c (Cortes et al. 1993; Hestness et al. 2017, arXiv
-1712.00409). Four points do not tell c, so it is not estimated but drawn, uniformly from .1 to 1, for every resample of
-the prompts: the interval of the gain from twice the labels covers both what the prompts leave open and what the shape
-does. How fast a large reward model learns is another matter; this curve says whether simple patterns are exhausted.
+prompts. Twice the labels are taken to bring what the last two doublings brought on average, times a factor that four
+points do not tell: a power law n^-c (Cortes et al. 1993; Hestness et al. 2017, arXiv 1712.00409) with c from 0 to 1 has
+factors from 1 down to .35, and a curve that still steepens, as those of linear models do while pairs are fewer than
+words, has one above 1. So the factor is drawn from .3 to 2, evenly in its logarithm, for every resample of the prompts:
+the interval holds what the prompts leave open and what the shape does. How fast a large reward model learns is another
+matter; this curve says whether simple patterns are exhausted.
 
 Nothing foretells labels on which annotators differ: where pairs were judged by two, or twice by one, the curve's
 ceiling follows from their agreement (:func:`candor.audits.preferences.clarity.noise_ceiling`).
@@ -28,8 +30,8 @@ from candor.records import Chart, Check, Verdict
 FloatArray = NDArray[np.float64]
 
 NAME, GROUP, TITLE = "learning_curve", "labels", "What more labels would buy"
-SHAPES = (0.1, 1.0)
-"""The range of the power law's exponent."""
+FACTORS = (0.3, 2.0)
+"""What the next doubling brings, in units of what the last two brought on average."""
 
 WORTH = 0.01
 """A gain in accuracy that would be worth twice the labels."""
@@ -104,7 +106,7 @@ def learning_curve(data: Design) -> Curve:
     right = hits(data.curve * signs)
     rates = tuple(clustered_mean(right[:, k], data.prompts) for k in range(len(SHARES)))
     sizes = tuple(max(1, round(_in_training(data, share))) for share in SHARES)
-    return Curve(sizes=sizes, accuracies=rates, gain=_gain(data, right, np.array(sizes, dtype=np.float64)))
+    return Curve(sizes=sizes, accuracies=rates, gain=gain_from_doubling(data, right))
 
 
 def _in_training(data: Design, share: float) -> float:
@@ -112,31 +114,23 @@ def _in_training(data: Design, share: float) -> float:
     return float(np.mean([((data.folds != fold) & (data.ranks < share)).sum() for fold in range(FOLDS)]))
 
 
-def _gain(data: Design, right: FloatArray, sizes: FloatArray) -> Rate:
+def gain_from_doubling(data: Design, right: FloatArray) -> Rate:
+    """Returns what twice the labels would add; ``right`` (N, sizes): which pairs a model of each size ordered rightly."""
     blocks = data.prompts if int(data.prompts.max()) < _BLOCKS else data.prompts * 2654435761 % 2**32 % _BLOCKS
     blocks = np.unique(blocks, return_inverse=True)[1]
     sums = np.stack([np.bincount(blocks, weights=column) for column in (*right.T, np.ones(len(right)))], axis=1)
     totals = resample_counts(len(sums), _RESAMPLES, data.seed) @ sums
     accuracies = totals[:, :-1] / totals[:, -1:]
-    exponents = np.random.default_rng([data.seed, 7]).uniform(*SHAPES, size=_RESAMPLES)
-    draws = np.array([doubling(y, sizes, c) for y, c in zip(accuracies, exponents, strict=True)])
-    low, high = np.quantile(draws, [0.025, 0.975])
-    middle = [doubling(right.mean(axis=0), sizes, c) for c in np.linspace(*SHAPES, 19)]
-    return Rate(
-        estimate=float(np.mean(middle)),
-        low=float(low),
-        high=float(high),
-        n=len(right),
-        clusters=int(data.prompts.max()) + 1,
-    )
+    lowest, highest = np.log(FACTORS)
+    factors = np.exp(np.random.default_rng([data.seed, 7]).uniform(lowest, highest, size=_RESAMPLES))
+    low, high = np.quantile(last_gain(accuracies) * factors, [0.025, 0.975])
+    middle = float(last_gain(right.mean(axis=0))) * float(np.sqrt(FACTORS[0] * FACTORS[1]))
+    return Rate(estimate=middle, low=float(low), high=float(high), n=len(right), clusters=int(data.prompts.max()) + 1)
 
 
-def doubling(accuracies: FloatArray, sizes: FloatArray, exponent: float) -> float:
-    """The gain from the largest size to twice that, by least squares of a - b n^-c with c = ``exponent`` and b >= 0."""
-    x = sizes ** (-exponent)
-    deviation = x - x.mean()
-    b = max(0.0, -float(deviation @ accuracies / (deviation @ deviation)))
-    return b * float(x[-1] * (1 - 2.0**-exponent))
+def last_gain(accuracies: FloatArray) -> FloatArray:
+    """The mean gain of the last two doublings, never below 0; accuracies (..., sizes), each size twice the last."""
+    return np.maximum(0.0, (accuracies[..., -1] - accuracies[..., -3]) / 2)
 
 
 def _ceiling(survey: Survey) -> tuple[float | None, str]:

@@ -34,7 +34,7 @@ FEWEST = 200
 _COLUMNS = 2**16
 _CHARACTERS = 2000  # of each response are read
 _SPREAD = 0.3  # of a standardised number, so that the ridge does not favour words over them
-_STRENGTHS = (0.3, 3.0)  # inverse ridge penalties that are tried
+_STRENGTHS = (0.1, 1.0, 10.0)  # inverse ridge penalties that are tried
 _EPOCHS = 8
 
 
