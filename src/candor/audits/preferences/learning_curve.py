@@ -115,7 +115,7 @@ def _in_training(data: Design, share: float) -> float:
 
 
 def gain_from_doubling(data: Design, right: FloatArray) -> Rate:
-    """Returns what twice the labels would add; ``right`` (N, sizes): which pairs a model of each size ordered rightly."""
+    """Returns what twice the labels would add; ``right`` (N, sizes): which pairs each size ordered rightly."""
     blocks = data.prompts if int(data.prompts.max()) < _BLOCKS else data.prompts * 2654435761 % 2**32 % _BLOCKS
     blocks = np.unique(blocks, return_inverse=True)[1]
     sums = np.stack([np.bincount(blocks, weights=column) for column in (*right.T, np.ones(len(right)))], axis=1)
