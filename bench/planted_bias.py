@@ -17,9 +17,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
+
 from candor.audits.preferences.effects import AGREEMENT, SIDE, Design, Effect, label_effects
 from candor.preferences.table import Judgements, Kind
-from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
@@ -48,6 +49,7 @@ class Setting:
     shared: bool = False  # two pairs of a prompt share a response
     recorded: bool = True  # whether the file says who judged
     view: float = 1.0  # share of prompts in which the user states a view
+    longer_is_better: float = 0.2  # how far the unseen quality goes with length; 0 on clean data
 
 
 SETTINGS = (
@@ -117,7 +119,7 @@ def _responses(setting: Setting, units: int, rng: np.random.Generator) -> tuple[
     features[..., 5] = rng.random(shape) < 0.08
     view = np.where(rng.random((units, 1)) < setting.view, 0.0, np.nan)
     features[..., 6] = (rng.random(shape) < 0.5) + view
-    quality = setting.quality * (rng.normal(size=shape) + 0.2 * length)
+    quality = setting.quality * (rng.normal(size=shape) + setting.longer_is_better * length)
     if setting.shared:  # the first response of every second unit is the second of the one before it
         even = units // 2 * 2
         features[1:even:2, 0, :6], quality[1:even:2, 0] = features[0:even:2, 1, :6], quality[0:even:2, 1]
@@ -232,22 +234,20 @@ def one(setting: Setting, planted: dict[str, float], seed: int) -> list[tuple[fl
 
 def naive_errors(design: Design, effects: Sequence[Effect]) -> list[float]:
     """Standard errors as if pairs were independent, per step of each effect; for agreement on the pairs with a view."""
-    from candor.audits.preferences.effects import _columns, _is_partial
+    from candor.audits.preferences.effects import _is_partial, columns_of
 
     main = [e.name for e in effects if e.known and not _is_partial(design, e.name)]
-    whole = dict(zip(main, design.fit(_columns(design, main)).naive, strict=True))
+    whole = dict(zip(main, design.fit(columns_of(design, main)).naive, strict=True))
     errors = []
     for effect in effects:
         if effect.known and effect.name not in whole:
             rows = np.isfinite(design.differences[:, design.names.index(effect.name)])
-            whole[effect.name] = design.fit(_columns(design, [*main, effect.name])[rows], rows).naive[-1]
+            whole[effect.name] = design.fit(columns_of(design, [*main, effect.name])[rows], rows).naive[-1]
         errors.append(float(whole.get(effect.name, np.nan)) * effect.scale)
     return errors
 
 
-def many(
-    setting: Setting, planted: dict[str, float], simulations: int, *, seed: int, workers: int = 1
-) -> Outcome:
+def many(setting: Setting, planted: dict[str, float], simulations: int, *, seed: int, workers: int = 1) -> Outcome:
     """What the audit finds in ``simulations`` files."""
     started = time.perf_counter()
     seeds = np.random.default_rng(seed).integers(2**62, size=simulations).tolist()
@@ -271,8 +271,11 @@ def many(
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One effect of one setting. ``coverage`` and ``power`` are shares of the simulations; ``naive``: coverage of the
-    intervals that take every pair as independent; ``truth_error``: standard error of the truth over that of one file."""
+    """One effect of one setting. ``coverage`` and ``power`` are shares of the simulations.
+
+    ``naive``: coverage of the intervals that take every pair as independent; ``truth_error``: standard error of the
+    truth over that of one file.
+    """
 
     setting: str
     effect: str
@@ -367,7 +370,8 @@ def main() -> None:
                 f"| {line.coverage:.1%} | {line.naive:.1%} | {line.power:.1%} | {line.detectable:.2f} |",
                 flush=True,
             )
-        cleans.append(clean(setting, many(setting, {}, simulations, seed=options.seed + 2, workers=options.workers)))
+        nothing = replace(setting, longer_is_better=0.0)
+        cleans.append(clean(setting, many(nothing, {}, simulations, seed=options.seed + 2, workers=options.workers)))
         worst = max(line.truth_error for line in lines(setting, truth, outcome))
         print(f"<!-- truth {prepared:.0f} s, its error {worst:.2f} of a file's; {outcome.seconds:.3f} s a file -->")
     coverage = [line.coverage for line in in_targets]

@@ -16,14 +16,12 @@ from functools import cached_property
 import numpy as np
 
 from candor.audits.preferences.regression import (
-    FloatArray,
-    IntArray,
     Regression,
     benjamini_hochberg,
     clustered_logit,
     t_quantile,
 )
-from candor.preferences.table import BoolArray, JudgedPairs, Judgements
+from candor.preferences.table import BoolArray, FloatArray, IntArray, JudgedPairs, Judgements
 from candor.records import Verdict
 
 SIDE = "shown_first"
@@ -201,13 +199,21 @@ class Design:
             return f"prompt (with {self.known_annotators} annotators, this is about them alone)"
         return "prompt (annotators are not recorded)"
 
-    def fit(self, design: FloatArray, rows: BoolArray | None = None, contrasts: FloatArray | None = None) -> Regression:
-        """Returns the regression of the outcomes (of the ``rows`` (Q,), or all) on ``design`` (rows, P)."""
+    def fit(
+        self,
+        design: FloatArray,
+        rows: BoolArray | None = None,
+        contrasts: FloatArray | None = None,
+        outcome: FloatArray | None = None,
+    ) -> Regression:
+        """Returns the regression of outcomes (of the ``rows`` (Q,), or all) on ``design`` (rows, P).
+
+        ``outcome`` (Q,): something else than what was preferred.
+        """
         keep = slice(None) if rows is None else rows
+        outcome = self.pairs.outcome if outcome is None else outcome
         clusterings = [self.annotators[keep], self.prompts[keep]] if self.by_annotator else [self.prompts[keep]]
-        return clustered_logit(
-            design, self.pairs.outcome[keep], clusterings, weight=self.weight[keep], contrasts=contrasts
-        )
+        return clustered_logit(design, outcome[keep], clusterings, weight=self.weight[keep], contrasts=contrasts)
 
 
 def label_effects(judgements: Judgements, *, seed: int = 0, design: Design | None = None) -> LabelEffects:
@@ -223,16 +229,16 @@ def label_effects(judgements: Judgements, *, seed: int = 0, design: Design | Non
     if enough:
         main = [name for name, draft in drafts.items() if not draft.why_not and not _is_partial(design, name)]
         if main:
-            columns = _columns(design, main)
+            columns = columns_of(design, main)
             found = design.fit(columns)
             predicted, clusters = columns @ found.coef, found.clusters
-            for index, (name, inflation) in enumerate(zip(main, _inflation(columns), strict=True)):
+            for index, (name, inflation) in enumerate(zip(main, inflation_of(columns), strict=True)):
                 drafts[name] = effect_of(drafts[name], found, index, inflation)
         for name in [name for name, draft in drafts.items() if not draft.why_not and _is_partial(design, name)]:
             rows = np.isfinite(design.differences[:, design.names.index(name)])
-            columns = _columns(design, [*main, name])[rows]
+            columns = columns_of(design, [*main, name])[rows]
             found = design.fit(columns, rows)
-            drafts[name] = effect_of(drafts[name], found, len(main), _inflation(columns)[-1])
+            drafts[name] = effect_of(drafts[name], found, len(main), inflation_of(columns)[-1])
     else:
         why = f"{len(design)} judged pairs are too few"
         drafts = {name: replace(draft, why_not=draft.why_not or why) for name, draft in drafts.items()}
@@ -320,14 +326,15 @@ def _drafts(design: Design) -> dict[str, Effect]:
     return drafts
 
 
-def _columns(design: Design, names: Sequence[str]) -> FloatArray:
+def columns_of(design: Design, names: Sequence[str]) -> FloatArray:
+    """Returns the differences of the named features, and the side where it is named, (Q, len(names))."""
     indices = {name: index for index, name in enumerate(design.names)}
     columns = [design.side if name == SIDE else design.differences[:, indices[name]] for name in names]
     return np.column_stack(columns)
 
 
-def _inflation(columns: FloatArray) -> FloatArray:
-    """Variance inflation of each column, about 0; infinite for one that others make up."""
+def inflation_of(columns: FloatArray) -> FloatArray:
+    """Returns the variance inflation of each column, about 0 (P,); infinite where the columns are dependent."""
     gram = columns.T @ columns
     scale = np.sqrt(np.diagonal(gram))
     with np.errstate(divide="ignore", invalid="ignore"):
