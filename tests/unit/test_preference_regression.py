@@ -7,11 +7,12 @@ import time
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from candor.audits.preferences import clustered
-from candor.audits.preferences.regression import Regression, benjamini_hochberg, clustered_logit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, norm, t
+
+from candor.audits.preferences import clustered
+from candor.audits.preferences.regression import Regression, benjamini_hochberg, clustered_logit
 
 
 def clustered_data(seed: int, rows: int = 240, columns: int = 3, first: int = 9, second: int = 30):
@@ -81,7 +82,7 @@ def test_two_way_is_the_sum_less_the_intersection_and_not_below_either():
 
 
 def test_a_mean_has_the_closed_form_of_bell_and_mccaffrey():
-    """Intercept only: V = sum n_j^2 (mean_j - mean)^2 / (1 - n_j / N) / N^2, and df in closed form (equal variances)."""
+    """Intercept only: V = sum n_j^2 (mean_j - mean)^2 / (1 - n_j / N) / N^2, and its degrees of freedom."""
     sizes = np.array([3, 5, 8, 8, 12, 20, 31])
     codes = np.repeat(np.arange(len(sizes)), sizes)
     outcome = (np.random.default_rng(2).random(sizes.sum()) < 0.4).astype(float)
@@ -92,9 +93,7 @@ def test_a_mean_has_the_closed_form_of_bell_and_mccaffrey():
     slope = 1 / (mean * (1 - mean))
     rest = total - sizes
     df = total**2 / (
-        total**2 * np.sum(sizes**2 / rest**2)
-        - 2 * total * np.sum(sizes**3 / rest**2)
-        + np.sum(sizes**2 / rest) ** 2
+        total**2 * np.sum(sizes**2 / rest**2) - 2 * total * np.sum(sizes**3 / rest**2) + np.sum(sizes**2 / rest) ** 2
     )
     assert found.coef[0] == pytest.approx(np.log(mean / (1 - mean)))
     assert found.errors[0] == pytest.approx(np.sqrt(variance) * slope)

@@ -37,6 +37,9 @@ MIN_ANNOTATORS = 5
 MOST_PAIRS = 3_000_000
 """More judged pairs than this are sampled by prompt: the intervals are far narrower than any verdict needs."""
 
+CONVENTION = 0.97
+"""Where the first (or the second) wins more often than this, the order is the file's and not what was shown."""
+
 SMALL = float(np.log(1.1))
 """An effect is called small while its interval reaches an odds ratio between 1/1.1 and 1.1 (52.4 to 47.6 of 100)."""
 
@@ -287,6 +290,14 @@ def adjusted(effects: Sequence[Effect]) -> tuple[Effect, ...]:
     return tuple(done)
 
 
+def has_side(design: Design) -> bool:
+    """Whether enough pairs have a recorded order, and one that can be what annotators saw."""
+    ordered = design.pairs.ordered
+    if ordered.sum() < MIN_DIFFER:
+        return False
+    return bool(1 - CONVENTION <= np.mean(design.pairs.outcome[ordered]) <= CONVENTION)
+
+
 def _sampled_pairs(judgements: Judgements, seed: int, most: int) -> IntArray:
     pairs = judgements.pairs
     if len(pairs) <= most:
@@ -303,9 +314,9 @@ def _is_partial(design: Design, name: str) -> bool:
 def _drafts(design: Design) -> dict[str, Effect]:
     """What is known of every effect before a fit: its step, how often it differs, and why it cannot be estimated."""
     drafts: dict[str, Effect] = {}
-    ordered = int(design.side.sum())
-    if ordered >= MIN_DIFFER:
-        drafts[SIDE] = Effect(name=SIDE, scale=1.0, per_unit=True, n=len(design), differ=ordered)
+    if (ordered := int(design.side.sum())) >= MIN_DIFFER:
+        why = "" if has_side(design) else "one place wins nearly always, so it is the file's order"
+        drafts[SIDE] = Effect(name=SIDE, scale=1.0, per_unit=True, n=len(design), differ=ordered, why_not=why)
     for index, name in enumerate(design.names):
         difference = design.differences[:, index]
         finite = np.isfinite(difference)

@@ -28,7 +28,6 @@ from candor.audits.preferences.form import cannot_tell, finding
 from candor.audits.preferences.regression import Regression, clustered_logit
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.wording import detectable, odds
-from candor.audits.stats import holm
 from candor.preferences.table import BoolArray, FloatArray
 from candor.records import Chart, Check, Finding, Verdict
 
@@ -45,7 +44,8 @@ NOT_RECORDED = "Cannot tell: the file does not record the order in which respons
 RECORD = "Record the order in which responses are shown, at random, and show some pairs twice with the order swapped."
 ADVICE = (
     "Show responses in random order and some pairs twice with the order swapped; ask every annotator to read both "
-    "before choosing. In random order this bias is noise that costs accuracy; in a fixed order it favours what came first."
+    "before choosing. In random order this bias is noise that costs accuracy; in a fixed order it favours "
+    "what came first."
 )
 
 
@@ -137,6 +137,8 @@ def orders(design: Design) -> list[Share]:
 
     Half the time if the order was random. Policies: every two of them with at least 30 judged pairs, the 10 commonest.
     """
+    from candor.audits.stats import holm  # brings scipy.stats, which is slow to import
+
     pairs, judgements = design.pairs, design.judgements
     characters = judgements.characters
     longer = (characters[pairs.first] > characters[pairs.second]).astype(float)

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.firth import firth_logistic
 from candor.audits.preferences.clustered import (
     ClusterVariance,
     FloatArray,
@@ -190,6 +189,8 @@ def _fit(design: FloatArray, outcome: FloatArray, weight: FloatArray) -> _Fit:
         if coef is not None:
             return _Fit(coef=coef, probability=_expit(design @ coef), penalised="")
         why = "separated"
+    from candor.audits.firth import firth_logistic  # brings scipy.stats, which is slow to import
+
     coef = firth_logistic(design, weight * outcome, weight).coef
     if not np.all(np.isfinite(coef)):
         ridge = _newton(design, outcome, weight, ridge=_RIDGE)

@@ -17,6 +17,7 @@ from candor.audits.preferences.effects import (
     adjusted,
     columns_of,
     effect_of,
+    has_side,
 )
 from candor.audits.preferences.form import cannot_tell
 from candor.audits.preferences.survey import Survey
@@ -122,7 +123,7 @@ def by_stance(design: Design) -> ByStance:
     if np.count_nonzero(difference[left]) >= MIN_DIFFER:
         slopes.append(np.where(left, difference, 0.0)[rows])
     others = [n for i, n in enumerate(design.names) if not design.partial[i] and n != AGREEMENT]
-    others = [SIDE, *others] if design.side.any() else others
+    others = [SIDE, *others] if has_side(design) else others
     columns = np.column_stack([*slopes, columns_of(design, others)[rows]])
     contrasts = np.eye(len(drafts), columns.shape[1])
     names = [draft.name for draft in drafts]

@@ -132,7 +132,7 @@ def effects_chart(effects: Sequence[Effect], heading: str) -> Chart:
 
 
 def caveats(effect_list: Sequence[Effect]) -> str:
-    """What has to be said of the fit itself: a penalty, features that cannot be told apart. Starts with a space or is ""."""
+    """What has to be said of the fit: a penalty, features that go together. Starts with a space where not empty."""
     said = []
     penalties = {e.penalised for e in effect_list if e.penalised}
     if any("separated" in p for p in penalties):
