@@ -35,6 +35,8 @@ def minimal_edits(survey: Survey, design: Design) -> MinimalEdits:
     else differs. Only comparisons whose texts were kept can be told. A feature with fewer than 30 such pairs is left
     out.
     """
+    if not design.names or not survey.sample:
+        return MinimalEdits(effects=(), pairs=0)
     single = _single_feature(design)
     shown = np.isin(design.pairs.comparison, np.fromiter(survey.sample, np.int64, len(survey.sample)))
     candidates = np.flatnonzero((single >= 0) & shown)

@@ -31,7 +31,7 @@ from candor.audits.preferences.wording import detectable, odds
 from candor.preferences.table import BoolArray, FloatArray
 from candor.records import Chart, Check, Finding, Verdict
 
-NAME, GROUP, TITLE = "position_bias", "What the labels reward", "Being shown first"
+NAME, GROUP, TITLE = "position_bias", "what the labels reward", "Being shown first"
 
 UNEVEN = 0.05
 """How far from a half the share shown first may be before the order counts as not randomised, if significant."""
@@ -101,6 +101,8 @@ def share_of(design: Design, outcome: FloatArray, rows: BoolArray, label: str) -
 
 def swapped_repeats(design: Design) -> Swapped | None:
     """Returns what pairs show that one annotator judged in both orders; None where there are fewer than 10."""
+    from candor.audits.stats import wilson  # brings scipy.stats, which is slow to import
+
     pairs, judgements = design.pairs, design.judgements
     annotator = judgements.annotators[pairs.comparison]
     rows = np.flatnonzero(pairs.ordered & (annotator >= 0))
@@ -118,17 +120,21 @@ def swapped_repeats(design: Design) -> Swapped | None:
     if len(both) < MIN_DIFFER:
         return None
     one, other, example = means[0][both], means[1][both], rows[at[both]]
+    first, second = int(np.sum((one > 0.5) & (other > 0.5))), int(np.sum((one < 0.5) & (other < 0.5)))
     clusterings = [design.prompts[example]]
     if len(np.unique(annotator[example])) >= 2:
         clusterings.append(annotator[example])
     share = _share(clustered_logit(np.ones((len(both), 1)), (one + other) / 2, clusterings), "in swapped repeats")
+    if np.all(one + other == 1):  # nobody changed their mind: an interval from how often that could still happen
+        half = wilson(0, len(both)).high / 2
+        share = Share(label="in swapped repeats", estimate=0.5, low=0.5 - half, high=0.5 + half, p=1.0, n=len(both))
     if share is None:
         return None
     return Swapped(
         share=share,
         same=int(np.sum((one != 0.5) & (one + other == 1))),
-        first=int(np.sum((one > 0.5) & (other > 0.5))),
-        second=int(np.sum((one < 0.5) & (other < 0.5))),
+        first=first,
+        second=second,
     )
 
 

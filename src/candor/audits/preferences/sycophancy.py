@@ -26,7 +26,7 @@ from candor.audits.preferences.wording import detectable, effect_finding, effect
 from candor.preferences.table import STANCES
 from candor.records import Check, Stance, Verdict
 
-NAME, GROUP, TITLE = "sycophancy", "What the labels reward", "Agreement with the user's stated view"
+NAME, GROUP, TITLE = "sycophancy", "what the labels reward", "Agreement with the user's stated view"
 
 ADVICE = (
     "Ask annotators to judge the answer against the truth and not against the user's view; add pairs in which a "

@@ -29,7 +29,7 @@ from candor.audits.preferences.wording import (
 )
 from candor.records import Check, Verdict
 
-NAME, GROUP, TITLE = "what_labels_reward", "What the labels reward", "Style that goes with being preferred"
+NAME, GROUP, TITLE = "what_labels_reward", "what the labels reward", "Style that goes with being preferred"
 EDITS_TITLE = "Pairs that differ in one thing only"
 
 ASSOCIATION = "These are associations, not causes: a feature may stand for something that was not measured."
