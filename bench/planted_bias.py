@@ -326,6 +326,53 @@ def lines(setting: Setting, truth: Sequence[Effect], outcome: Outcome) -> Iterat
         )
 
 
+def reliability(judgements: Judgements) -> tuple[float, float, float, float] | None:
+    """Agreement corrected for chance of two annotators on a pair: estimate, error, low, high.
+
+    None with one label a pair, and where this version has no such fit.
+    """
+    from candor.preferences import fit
+
+    if not hasattr(fit, "agreement_reliability"):
+        return None
+    pairs = judgements.pairs
+    decided = pairs.outcome != 0.5
+    if np.bincount(pairs.unit[decided]).max() < 2:
+        return None
+    panel = fit.agreement_reliability(
+        pairs.unit[decided],
+        judgements.annotators[pairs.comparison][decided],
+        pairs.canonical_outcome[decided],
+        cluster=np.unique(judgements.prompts[pairs.comparison][decided], return_inverse=True)[1],
+    ).panel
+    return panel.estimate, panel.error, panel.low, panel.high
+
+
+def reliability_line(setting: Setting, truth: Truth, simulations: int, *, seed: int, times: int) -> Line | None:
+    """How often the interval of the panel's reliability covers that of a large draw."""
+    if setting.size > 2 or not setting.recorded or setting.labels == (1,):
+        return None
+    large = reliability(simulate(setting, truth.planted, np.random.default_rng(seed), times=times).judgements)
+    if large is None:
+        return None
+    seeds = np.random.default_rng(seed + 1).integers(2**62, size=simulations).tolist()
+    files = (simulate(setting, truth.planted, np.random.default_rng(s)).judgements for s in seeds)
+    found = np.array([reliability(file) for file in files])
+    estimate, error, low, high = found.T
+    return Line(
+        setting=setting.name,
+        effect="reliability",
+        odds_ratio=large[0],
+        bias=float(np.mean(estimate) - large[0]),
+        error_ratio=float(np.mean(error) / np.std(estimate, ddof=1)),
+        coverage=float(np.mean((low <= large[0]) & (large[0] <= high))),
+        naive=float("nan"),
+        power=float("nan"),
+        detectable=float("nan"),
+        truth_error=float(large[1] / np.median(error)),
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clean:
     """False positives on clean data: shares of simulations with any, and of effects; coverage of 0 by effect."""
@@ -349,12 +396,19 @@ def clean(setting: Setting, outcome: Outcome) -> Clean:
     )
 
 
+def row(line: Line) -> str:
+    """A line of the table, with a dash for what does not apply."""
+    cells = [f"{line.odds_ratio:.3f}", f"{line.bias:+.4f}", f"{line.error_ratio:.2f}", f"{line.coverage:.1%}"]
+    cells += [f"{line.naive:.1%}", f"{line.power:.1%}", f"{line.detectable:.2f}"]
+    return " | ".join(["", line.setting, line.effect, *(c if "nan" not in c else "-" for c in cells), ""]).strip()
+
+
 def _expit(x: FloatArray) -> FloatArray:
     return 1.0 / (1.0 + np.exp(-x))
 
 
 def main() -> None:
-    """Prints the tables."""
+    """Prints the tables. The truth is an odds ratio, or, of reliability, agreement corrected for chance."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=400)
     parser.add_argument("--quick", action="store_true", help="60 simulations and smaller draws for the truth")
@@ -364,7 +418,7 @@ def main() -> None:
     options = parser.parse_args()
     simulations = 60 if options.quick else options.simulations
     in_targets: list[Line] = []
-    print("| setting | effect | true odds ratio | bias | error/SD | coverage | naive coverage | power | detectable |")
+    print("| setting | effect | truth | bias | error/SD | coverage | naive coverage | power | detectable |")
     print("|---|---|---|---|---|---|---|---|---|")
     cleans = []
     for setting in SETTINGS + STRESS:
@@ -374,21 +428,24 @@ def main() -> None:
         truth = calibrated(setting, 1000 + options.seed, times=60 if options.quick else 300)
         prepared = time.perf_counter() - started
         outcome = many(setting, truth.planted, simulations, seed=options.seed + 1, workers=options.workers)
-        for line in lines(setting, truth.effects, outcome):
+        measured = list(lines(setting, truth.effects, outcome))
+        judged = reliability_line(
+            setting, truth, simulations, seed=options.seed + 3, times=20 if options.quick else 100
+        )
+        for line in [*measured, *([judged] if judged else [])]:
             in_targets += [line] if setting in SETTINGS else []
-            print(
-                f"| {line.setting} | {line.effect} | {line.odds_ratio:.3f} | {line.bias:+.4f} | {line.error_ratio:.3f} "
-                f"| {line.coverage:.1%} | {line.naive:.1%} | {line.power:.1%} | {line.detectable:.2f} |",
-                flush=True,
-            )
+            print(row(line), flush=True)
         nothing = replace(setting, longer_is_better=0.0)
         cleans.append(clean(setting, many(nothing, {}, simulations, seed=options.seed + 2, workers=options.workers)))
-        worst = max(line.truth_error for line in lines(setting, truth.effects, outcome))
+        worst = max(line.truth_error for line in measured)
         print(f"<!-- truth {prepared:.0f} s, its error {worst:.2f} of a file's; {outcome.seconds:.3f} s a file -->")
     coverage = [line.coverage for line in in_targets]
     if coverage:
         print(f"\ncoverage: mean {np.mean(coverage):.2%}, from {min(coverage):.1%} to {max(coverage):.1%}")
-        print(f"power: lowest {min(line.power for line in in_targets):.1%}")
+        print(f"power: lowest {np.nanmin([line.power for line in in_targets]):.1%}")
+        for effect in dict.fromkeys(line.effect for line in in_targets):
+            of = [line.coverage for line in in_targets if line.effect == effect]
+            print(f"coverage of {effect}, all settings: {np.mean(of):.2%}")
     print("\n| clean data | any effect flagged | effects flagged | coverage of no effect, all effects |")
     print("|---|---|---|---|")
     for found in cleans:

@@ -34,7 +34,7 @@ MIN_DIFFER = 10
 MIN_ANNOTATORS = 5
 """With fewer, nothing can be said of annotators in general: errors are clustered by prompt alone, and that is said."""
 
-MOST_PAIRS = 3_000_000
+MOST_PAIRS = 1_000_000
 """More judged pairs than this are sampled by prompt: the intervals are far narrower than any verdict needs."""
 
 CONVENTION = 0.97

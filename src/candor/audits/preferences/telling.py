@@ -12,6 +12,9 @@ from candor.records import Comparison, Example
 
 EXAMPLES = 3
 
+ENOUGH = float(np.log(4.0))
+"""That everything else makes the other response four times as likely is telling enough: beyond it come oddities."""
+
 
 def telling_examples(
     survey: Survey, design: Design, found: LabelEffects, effect: Effect, *, count: int = EXAMPLES
@@ -28,10 +31,10 @@ def telling_examples(
     decided = np.sign(pairs.outcome - 0.5)
     way = decided * difference * np.sign(effect.estimate)  # > 0: went the way of the effect
     own = effect.estimate * difference if not design.partial[index] else 0.0
-    against = -decided * (found.predicted - own)
+    against = np.clip(-decided * (found.predicted - own), -ENOUGH, ENOUGH)
     shown = np.isin(pairs.comparison, np.fromiter(survey.sample, np.int64, len(survey.sample)))
     candidates = np.flatnonzero((way > 0) & shown)
-    strength = np.minimum(way[candidates], 3.0) + against[candidates] / max(abs(effect.estimate), 0.05)
+    strength = np.minimum(way[candidates], 3.0) + against[candidates]
     order = candidates[np.lexsort((pairs.comparison[candidates], -strength))]
     chosen: list[int] = []
     seen: set[int] = set()

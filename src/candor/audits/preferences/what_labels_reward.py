@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from candor.audits.preferences.effects import AGREEMENT, MIN_PAIRS, SIDE, Design, Effect, LabelEffects, label_effects
 from candor.audits.preferences.form import cannot_tell
 from candor.audits.preferences.minimal_edits import MinimalEdits, minimal_edits
@@ -19,7 +21,6 @@ from candor.audits.preferences.wording import (
     LENGTH,
     band,
     caveats,
-    detectable,
     effect_finding,
     effects_chart,
     listed,
@@ -118,8 +119,8 @@ def _meaning(effects: Sequence[Effect], found: LabelEffects) -> str:
     unknown = [e for e in _of(effects, Verdict.CANNOT_TELL) if not e.known]
     wide = [e for e in _of(effects, Verdict.CANNOT_TELL) if e.known]
     if wide:
-        least = max(wide, key=lambda effect: effect.detectable)
-        said.append(f"Too wide to tell: {listed([title(e.name) for e in wide])}.{detectable(least)}")
+        least = [f"{title(e.name)} ({np.exp(e.detectable):.2f})" for e in wide]
+        said.append(f"Too wide to tell, with the odds ratio that would be found with power 0.9: {listed(least)}.")
     if unknown:
         said.append(f"Not estimated: {listed([f'{title(e.name)} ({e.why_not})' for e in unknown])}.")
     said.append(f"{len(found.pairs)} judged pairs; errors clustered by {found.clustering}.")

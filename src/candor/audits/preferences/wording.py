@@ -42,8 +42,8 @@ def step(effect: Effect) -> str:
     if effect.name == AGREEMENT:
         return "that agrees with the view that the user stated, over one that does not,"
     if effect.per_unit:
-        return f"with {title(effect.name)}, over one without,"
-    return f"with one SD more {title(effect.name)} ({effect.scale:.3g})"
+        return "with it, over one without it,"
+    return f"with one SD more of it ({effect.scale:.2g})"
 
 
 def sentence(effect: Effect) -> str:
