@@ -1,0 +1,306 @@
+"""What is measured of every annotator: side, going along with the user, agreement with others, retests.
+
+Each measure is a mean over the annotator's comparisons. Beside the plain share it has an **adjusted** value, in which
+each judgement is taken against what others said of the same pair: that leaves the expectation of an honest annotator as
+it is and takes off the part of the noise that is the pair's, not the annotator's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from candor.preferences.table import Judgements
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+AGREEMENT_FEATURE = "agreement"
+"""The feature that says whether a response goes along with the user's stated view (above .5), NaN without a view."""
+
+FEWEST_OF_A_KIND = 100
+"""Groups of repeats from which their own variance is taken, instead of that of all groups."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One number of each of A annotators, all (A,); ``n`` comparisons stand behind it, NaN where there are none.
+
+    ``share``: as it is in the file; ``adjusted``: against what others said of the same pairs; ``variance``: of
+    ``adjusted`` by sampling, with the panel's variance of a comparison; repeats of a comparison count as one.
+    """
+
+    n: FloatArray
+    share: FloatArray
+    adjusted: FloatArray
+    variance: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retests:
+    """How each of A annotators answers a comparison again, all (A,).
+
+    ``n``: answers beyond the first, ``consistent``: the expected number of them that repeat an earlier answer,
+    ``chance``: the probability of that for somebody who answers at random but calls as many ties. ``swapped`` and
+    ``same_order``: consistency (share) where the order shown was turned or kept, with their numbers of comparisons.
+    """
+
+    n: FloatArray
+    consistent: FloatArray
+    chance: FloatArray
+    swapped: FloatArray
+    swapped_n: FloatArray
+    same_order: FloatArray
+    same_order_n: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """Everything that is known of A annotators; None where the file cannot show it of anybody."""
+
+    judgements: IntArray
+    seconds: FloatArray
+    side: Measure | None
+    flattery: Measure | None
+    others: Measure | None
+    retests: Retests | None
+
+
+def agreement_with_others(judgements: Judgements) -> Measure | None:
+    """Returns how often another judgement of the same pair, drawn at random, is the same; None without any."""
+    consensus = _consensus(judgements, None)
+    kept = np.flatnonzero(consensus.others > 0)
+    same = consensus.counts[kept, consensus.code[kept]] / consensus.others[kept]
+    return _measure(judgements, kept, same, np.zeros(len(kept)), consensus.apart)
+
+
+def measures(judgements: Judgements, apart: BoolArray | None = None) -> Measures:
+    """Returns the measures of every annotator that is named.
+
+    ``apart`` (A,): annotators whose judgements say nothing of the others', nor the others' of theirs: they are not
+    counted among what others said, and their own judgements are taken as they are.
+    """
+    known = judgements.annotators >= 0
+    count = len(judgements.annotator_names)
+    consensus = _consensus(judgements, apart)
+    return Measures(
+        judgements=np.bincount(judgements.annotators[known], minlength=count),
+        seconds=medians(judgements.annotators, judgements.seconds, count),
+        side=_side(judgements, consensus),
+        flattery=_flattery(judgements, consensus),
+        others=agreement_with_others(judgements),
+        retests=retests(judgements),
+    )
+
+
+def medians(groups: IntArray, values: FloatArray, count: int) -> FloatArray:
+    """Returns the median of the finite values in each of ``count`` groups, NaN without any; group -1 is left out."""
+    kept = np.flatnonzero((groups >= 0) & np.isfinite(values))
+    order = kept[np.lexsort((values[kept], groups[kept]))]
+    sizes = np.bincount(groups[order], minlength=count)
+    starts = np.cumsum(sizes) - sizes
+    some = sizes > 0
+    found = np.full(count, np.nan)
+    low, high = starts[some] + (sizes[some] - 1) // 2, starts[some] + sizes[some] // 2
+    found[some] = (values[order[low]] + values[order[high]]) / 2
+    return found
+
+
+def sets_of(judgements: Judgements) -> IntArray:
+    """Returns a number for the set of responses of each comparison, (C,): the same for the same responses."""
+    if not len(judgements):
+        return np.empty(0, np.int64)
+    mixed = judgements.items * np.int64(0x2545F4914F6CDD1D) ^ (judgements.items >> np.int64(29))
+    return np.unique(np.add.reduceat(mixed, judgements.starts[:-1]), return_inverse=True)[1].astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Consensus:
+    """Of each judged pair (Q,): how many judgements others gave, how many of each outcome, and the outcome's code."""
+
+    others: IntArray
+    counts: FloatArray  # (Q, 3): second preferred, equal, first preferred, from the canonical side
+    code: IntArray
+    prediction: FloatArray  # of the canonical outcome, minus 1/2
+    apart: BoolArray  # (A,)
+
+
+def _consensus(judgements: Judgements, apart: BoolArray | None) -> _Consensus:
+    pairs = judgements.pairs
+    apart = np.zeros(len(judgements.annotator_names), dtype=bool) if apart is None else apart
+    who = judgements.annotators[pairs.comparison]
+    who = np.where(who >= 0, who, len(judgements.annotator_names) + pairs.comparison)
+    span = int(who.max()) + 1 if len(who) else 1
+    _, entry = np.unique(pairs.unit * span + who, return_inverse=True)
+    code = (2 * pairs.canonical_outcome).astype(np.int64)
+    units = int(pairs.unit.max()) + 1 if len(pairs) else 0
+    entries = int(entry.max()) + 1 if len(pairs) else 0
+    alone = np.append(apart, False)[judgements.annotators[pairs.comparison]]  # -1, nobody knows who, is the last
+    counted = np.where(alone, 0.0, 1.0)
+    of_unit = np.bincount(pairs.unit * 3 + code, weights=counted, minlength=3 * units).reshape(-1, 3)
+    of_entry = np.bincount(entry * 3 + code, weights=counted, minlength=3 * entries).reshape(-1, 3)
+    counts = of_unit[pairs.unit] - of_entry[entry]
+    counts[alone] = 0.0
+    others = counts.sum(axis=1)
+    lean = (counts[:, 2] - counts[:, 0]) / np.maximum(others, 1)  # -1 to 1
+    own = (code - 1).astype(float)
+    judged = others > 0
+    squares = float(np.sum(own[judged] ** 2))
+    # How far one judgement tells of another of the same pair; a product, as which item is canonical says nothing.
+    rho = float(np.clip(np.sum(own[judged] * lean[judged]) / squares, 0.0, 0.95)) if squares else 0.0
+    shrunk = others * rho / (1 + (others - 1) * rho) if rho else np.zeros(len(others))
+    return _Consensus(
+        others=others.astype(np.int64), counts=counts, code=code, prediction=shrunk * lean / 2, apart=apart
+    )
+
+
+def _side(judgements: Judgements, consensus: _Consensus) -> Measure | None:
+    """How often the response shown first is preferred, ties left out."""
+    pairs = judgements.pairs
+    kept = np.flatnonzero(pairs.ordered & (pairs.outcome != 0.5))
+    towards = np.where(pairs.flipped, -1.0, 1.0)[kept]
+    towards = towards * consensus.prediction[kept]
+    return _measure(judgements, kept, pairs.outcome[kept], towards, consensus.apart, pairs.flipped[kept])
+
+
+def _flattery(judgements: Judgements, consensus: _Consensus) -> Measure | None:
+    """How often the response that goes along with the user is preferred, of pairs in which exactly one does."""
+    if AGREEMENT_FEATURE not in judgements.feature_names:
+        return None
+    pairs, agrees = judgements.pairs, judgements.feature(AGREEMENT_FEATURE)
+    first, second = agrees[pairs.first], agrees[pairs.second]
+    mixed = np.isfinite(first) & np.isfinite(second) & ((first > 0.5) != (second > 0.5)) & (pairs.outcome != 0.5)
+    kept = np.flatnonzero(mixed)
+    with_first = first[kept] > 0.5
+    chosen = np.where(with_first, pairs.outcome[kept], 1 - pairs.outcome[kept])
+    towards = np.where(pairs.flipped[kept] ^ ~with_first, -1.0, 1.0)
+    return _measure(judgements, kept, chosen, towards * consensus.prediction[kept], consensus.apart)
+
+
+def _measure(
+    judgements: Judgements,
+    pairs: IntArray,
+    values: FloatArray,
+    predicted: FloatArray,
+    apart: BoolArray,
+    turned: BoolArray | None = None,
+) -> Measure | None:
+    """Means over pairs of a comparison, then over the annotator's repeats of it, then over the annotator's comparisons.
+
+    A repeat is no new observation: of one judged twice only the mean counts, with the weight that the variance of such
+    means in this panel gives it. ``turned`` (of each pair) says which way round it was shown: two answers to one
+    comparison shown both ways say more about side than two to different ones. None without any comparison.
+    """
+    comparison = judgements.pairs.comparison[pairs]
+    counts = np.bincount(comparison, minlength=len(judgements))
+    at = np.flatnonzero((counts > 0) & (judgements.annotators >= 0))
+    if not len(at):
+        return None
+
+    def mean(column: FloatArray) -> FloatArray:
+        return np.bincount(comparison, weights=column, minlength=len(judgements))[at] / counts[at]
+
+    value, total = mean(values), len(judgements.annotator_names)
+    residual = value - mean(predicted)
+    who = judgements.annotators[at]
+    group = _groups(who, sets_of(judgements)[at])
+    size = np.bincount(group)
+    who_of = np.zeros(len(size), np.int64)
+    who_of[group] = who
+    of_group = np.bincount(group, weights=residual) / size
+    other_way = np.zeros(len(size)) if turned is None else np.bincount(group, weights=mean(turned.astype(float)) > 0.5)
+    kind = np.minimum(size - other_way, 3) * 4 + np.minimum(other_way, 3)
+    kind = np.minimum(kind, np.minimum(other_way, 3) * 4 + np.minimum(size - other_way, 3)).astype(np.int64)
+    kind = np.where(apart[who_of], kind + 16, kind)
+    weight = _weights(of_group, kind, who_of, total)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        n = np.bincount(who, minlength=total).astype(float)
+        share = np.bincount(who, weights=value, minlength=total) / n
+        weights = np.bincount(who_of, weights=weight, minlength=total)
+        adjusted = np.bincount(who_of, weights=weight * of_group, minlength=total) / weights
+        return Measure(n=n, share=share, adjusted=adjusted, variance=1 / weights)
+
+
+def _weights(values: FloatArray, kinds: IntArray, who: IntArray, total: int) -> FloatArray:
+    """One over the variance of each value around its annotator's mean, by kind of group, pooled over annotators."""
+    n = np.maximum(np.bincount(who, minlength=total), 1)
+    centred = values - (np.bincount(who, weights=values, minlength=total) / n)[who]
+    lost = len(values) / max(len(values) - np.count_nonzero(np.bincount(who)), 1)  # a mean was taken off per annotator
+    all_of_them = float(np.mean(centred**2)) * lost
+    members = np.bincount(kinds, minlength=1)
+    with np.errstate(invalid="ignore"):
+        of_kind = np.bincount(kinds, weights=centred**2) / members * lost
+    of_kind = np.where(members >= FEWEST_OF_A_KIND, of_kind, all_of_them)
+    return np.asarray(1 / np.maximum(of_kind, 1e-3)[kinds])
+
+
+def _groups(a: IntArray, b: IntArray) -> IntArray:
+    span = int(b.max()) + 1 if len(b) else 1
+    return np.unique(a * span + b, return_inverse=True)[1].astype(np.int64)
+
+
+def retests(judgements: Judgements) -> Retests | None:
+    """Returns how the named annotators answer the same comparison again, or None where nobody ever does.
+
+    Two answers are the same when the same pair has the same outcome; a ranking counts with the share of its pairs.
+    """
+    pairs, total = judgements.pairs, len(judgements.annotator_names)
+    who = judgements.annotators[pairs.comparison]
+    again = _groups(np.maximum(judgements.annotators, 0), sets_of(judgements))
+    answered = np.zeros(len(judgements), dtype=bool)
+    answered[pairs.comparison] = True
+    times = np.bincount(again, weights=answered & (judgements.annotators >= 0))
+    kept = np.flatnonzero((who >= 0) & (times[again[pairs.comparison]] >= 2))
+    if not len(kept):
+        return None
+    test = np.unique(again[pairs.comparison[kept]], return_inverse=True)[1].astype(np.int64)
+    entry = _groups(test, pairs.unit[kept])
+    code = (2 * pairs.canonical_outcome[kept]).astype(np.int64)
+    turned = np.where(pairs.ordered[kept], pairs.flipped[kept].astype(np.int64), 2)
+    entries = int(entry.max()) + 1
+    counts = np.bincount((entry * 3 + turned) * 3 + code, minlength=9 * entries).reshape(-1, 3, 3).astype(float)
+    test_of, who_of = np.zeros(entries, np.int64), np.zeros(entries, np.int64)
+    test_of[entry], who_of[entry] = test, who[kept]
+    who_of_test = np.zeros(int(test.max()) + 1, np.int64)
+    who_of_test[test_of] = who_of
+    pooled = counts.sum(axis=1)
+    r = pooled.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        same = (pooled * (pooled - 1)).sum(axis=1) / (r * (r - 1))
+        n_of = counts[:, :2].sum(axis=2)
+        within = (counts[:, :2] * (counts[:, :2] - 1)).sum(axis=2)
+        kept_order = within.sum(axis=1) / (n_of * (n_of - 1)).sum(axis=1)
+        swapped = (counts[:, 0] * counts[:, 1]).sum(axis=1) / (n_of[:, 0] * n_of[:, 1])
+    ties = pooled[:, 1] / r
+
+    def per_test(values: FloatArray) -> FloatArray:
+        with np.errstate(invalid="ignore"):
+            some = np.isfinite(values)
+            return np.bincount(test_of[some], weights=values[some], minlength=len(who_of_test)) / np.bincount(
+                test_of[some], minlength=len(who_of_test)
+            )
+
+    more = per_test(r - 1)
+
+    def per_annotator(values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
+        some = np.isfinite(values) & np.isfinite(weights)
+        n = np.bincount(who_of_test[some], weights=weights[some], minlength=total)
+        with np.errstate(invalid="ignore"):
+            return np.bincount(who_of_test[some], weights=(values * weights)[some], minlength=total) / n, n
+
+    consistent, n = per_annotator(per_test(same), more)
+    swapped_share, swapped_n = per_annotator(per_test(swapped), np.where(np.isfinite(per_test(swapped)), 1.0, np.nan))
+    same_order, same_n = per_annotator(per_test(kept_order), np.where(np.isfinite(per_test(kept_order)), 1.0, np.nan))
+    tie = per_annotator(per_test(ties), more)[0]
+    return Retests(
+        n=n,
+        consistent=np.nan_to_num(consistent * n),
+        chance=np.nan_to_num(tie**2 + (1 - tie) ** 2 / 2, nan=0.5),
+        swapped=swapped_share,
+        swapped_n=swapped_n,
+        same_order=same_order,
+        same_order_n=same_n,
+    )
