@@ -20,6 +20,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from candor.audits.preferences.tournaments import Triads
 from candor.preferences.table import BoolArray, FloatArray, IntArray
 
 STRENGTHS = np.array([0.5, 0.58, 0.66, 0.74, 0.82, 0.9, 0.96, 0.995])
@@ -76,17 +77,28 @@ class ManyTriads:
     transitive: FloatArray = field(repr=False)
 
 
-def edge_p_values(around: IntArray, votes: IntArray) -> tuple[FloatArray, BoolArray]:
-    """Intersection-union p-value of a cycle of majorities for each triad, (T,), and whether it goes forward.
+def cycle_p_values(triads: Triads, wins_a: IntArray, wins_b: IntArray) -> tuple[FloatArray, BoolArray]:
+    """Intersection-union p-value of a cycle of majorities for each triad, (T,), and whether it goes a > b > c > a.
 
-    ``around`` and ``votes``, (T, 3): votes round the cycle, and in all. The p-value is the largest of the three of
-    exact one-sided sign tests; it holds for any dependence between the edges (Berger 1982, Technometrics 24:295).
+    ``wins_a`` and ``wins_b``, (E,): votes for either end of every edge. The p-value is the largest of the three of exact
+    one-sided sign tests; it holds for any dependence between the edges (Berger 1982, Technometrics 24:295).
     """
     from scipy.stats import binom
 
-    forward = binom.sf(around - 1, votes, 0.5).max(axis=1) if len(votes) else np.empty(0)
-    backward = binom.sf(votes - around - 1, votes, 0.5).max(axis=1) if len(votes) else np.empty(0)
-    return np.minimum(np.minimum(forward, backward), 1.0), forward <= backward
+    if not len(triads):
+        return np.empty(0), np.empty(0, bool)
+    for_a, for_b = (binom.sf(wins - 1, wins_a + wins_b, 0.5) for wins in (wins_a, wins_b))
+    forward = np.maximum(np.maximum(for_a[triads.ab], for_a[triads.bc]), for_b[triads.ac])
+    backward = np.maximum(np.maximum(for_b[triads.ab], for_b[triads.bc]), for_a[triads.ac])
+    return np.minimum(forward, backward), forward <= backward
+
+
+def holm_adjusted(p_values: FloatArray) -> FloatArray:
+    """Holm's step-down adjusted p-values, (T,), for millions (Holm 1979)."""
+    order = np.argsort(p_values, kind="stable")
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1)), 1.0)
+    return adjusted
 
 
 def mixture(around: IntArray, votes: IntArray) -> Mixture:
@@ -194,20 +206,20 @@ def many_triads(
 
     The p-value is (1 + simulated at least as large) / (1 + ``simulations``); the interval of the share is that of a
     parametric bootstrap from the free fit, of as many simulations as ``powers``. ``power`` is None where cycles were
-    found.
+    found or ``powers`` is 0.
     """
     fit = mixture(around, votes)
     null = np.array([mixture(draw(fit.transitive, votes, rng), votes).statistic for _ in range(simulations)])
     p_value = (1 + int(np.sum(null >= fit.statistic - 1e-9))) / (1 + simulations)
     critical = float(np.quantile(null, 1 - MANY_LEVEL, method="higher"))
-    shares = [mixture(draw(fit.free, votes, rng), votes).share for _ in range(powers)]
+    shares = [fit.share, *(mixture(draw(fit.free, votes, rng), votes).share for _ in range(powers))]
     low, high = np.quantile(shares, [0.025, 0.975])
     return ManyTriads(
         share=fit.share,
         low=float(min(low, fit.share)),
         high=float(max(high, fit.share)),
         p_value=p_value,
-        power=None if p_value <= MANY_LEVEL else _power(fit.transitive, votes, critical, rng, powers),
+        power=None if p_value <= MANY_LEVEL or not powers else _power(fit.transitive, votes, critical, rng, powers),
         triads=len(votes),
         transitive=fit.transitive,
     )
@@ -228,7 +240,7 @@ def _power(
 
 
 def votes_needed(
-    transitive: FloatArray, triads: int, rng: np.random.Generator, *, power: float = 0.9, simulations: int = 40
+    transitive: FloatArray, triads: int, rng: np.random.Generator, *, power: float = 0.9, simulations: int = 60
 ) -> int | None:
     """The least votes per edge at which as many triads would show the reference cycles with this power, or None."""
     for each in VOTES_TRIED:

@@ -46,13 +46,14 @@ class _Batch:
 class Scale:
     """One score per item, (N,), as fitted; ``sd`` is that of the scores within a group.
 
-    ``deviance``: 2 sum over edges of the votes' log-likelihood under their own shares less that under the scores.
+    ``deviance``: of each group, (G,), 2 sum over edges of the votes' log-likelihood under their own shares less that
+    under the scores.
     """
 
     tournaments: Tournaments
     scores: FloatArray
     sd: float
-    deviance: float
+    deviance: FloatArray
     roots: tuple[FloatArray, ...]
 
     def simulate(self, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
@@ -65,8 +66,8 @@ class Scale:
         wins = rng.binomial(votes, _win_shares(self.tournaments, scores))
         return wins, votes - wins
 
-    def deviance_of(self, wins_a: IntArray, wins_b: IntArray) -> float:
-        """The deviance of other votes of the same design, with scores fitted to them."""
+    def deviance_of(self, wins_a: IntArray, wins_b: IntArray) -> FloatArray:
+        """The deviance, (G,), of other votes of the same design, with scores fitted to them."""
         return _deviance_of(self.tournaments, wins_a, wins_b, self.scores)
 
 
@@ -158,16 +159,16 @@ def _logistic(x: FloatArray) -> FloatArray:
     return np.asarray(0.5 * (1 + np.tanh(x / 2)))
 
 
-def _deviance_of(tournaments: Tournaments, wins_a: IntArray, wins_b: IntArray, start: FloatArray) -> float:
+def _deviance_of(tournaments: Tournaments, wins_a: IntArray, wins_b: IntArray, start: FloatArray) -> FloatArray:
     scores = np.zeros_like(start)
     for batch in _batches(tournaments):
         scores[batch.items] = _fit(batch.wins(wins_a, wins_b), WIDE_SD, start[batch.items])[0]
     return _deviance(tournaments, wins_a, wins_b, scores)
 
 
-def _deviance(tournaments: Tournaments, wins_a: IntArray, wins_b: IntArray, scores: FloatArray) -> float:
+def _deviance(tournaments: Tournaments, wins_a: IntArray, wins_b: IntArray, scores: FloatArray) -> FloatArray:
     difference = scores[tournaments.a] - scores[tournaments.b]
     fitted = -wins_a * np.logaddexp(0, -difference) - wins_b * np.logaddexp(0, difference)
     votes = np.maximum(wins_a + wins_b, 1)
     own = wins_a * np.log(np.maximum(wins_a / votes, 1e-300)) + wins_b * np.log(np.maximum(wins_b / votes, 1e-300))
-    return float(2 * np.sum(own - fitted))
+    return np.bincount(tournaments.edge_group, weights=2 * (own - fitted), minlength=tournaments.groups)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from candor.preferences.table import BoolArray, FloatArray, IntArray, JudgedPairs, Judgements, Kind
 
-MAX_WEDGES = 4_000_000
+MAX_WEDGES = 2_000_000
 """Pairs of edges at one item that are looked through for triads; beyond it items are drawn at random."""
 
 
@@ -52,6 +52,25 @@ class Tournaments:
     def groups(self) -> int:
         """How many groups there are."""
         return int(self.group[-1]) + 1 if len(self.group) else 0
+
+
+def of_items(tournaments: Tournaments, kept: BoolArray) -> Tournaments:
+    """Returns the tournaments among the kept items, (N,), numbered anew; votes are left out, their counts kept."""
+    number = np.cumsum(kept) - 1
+    edges = np.flatnonzero(kept[tournaments.a] & kept[tournaments.b])
+    nothing = np.empty(0, np.int64)
+    return Tournaments(
+        group=np.unique(tournaments.group[kept], return_inverse=True)[1].reshape(-1),
+        a=number[tournaments.a[edges]],
+        b=number[tournaments.b[edges]],
+        wins_a=tournaments.wins_a[edges],
+        wins_b=tournaments.wins_b[edges],
+        ties=tournaments.ties[edges],
+        vote_edge=nothing,
+        vote_for_a=nothing.astype(bool),
+        vote_comparison=nothing,
+        paired=tournaments.paired,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
