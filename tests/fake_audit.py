@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from candor.records import Chart, Check, Example, Finding, Verdict, to_json
@@ -22,7 +22,8 @@ class FakeAudit:
     """What to leave out or change. ``hostile`` stands in every place that a file can fill with its own text."""
 
     source: str = "data/pairs.jsonl"
-    annotators: int = 24
+    annotators: int = 12
+    charts: bool = True
     hostile: str = ""
     against: bool = False
     checks: bool = True
@@ -33,6 +34,8 @@ class FakeAudit:
 def document(audit: FakeAudit = FakeAudit()) -> dict[str, Any]:
     """What ``audit.json`` holds."""
     made = checks(audit) if audit.checks else []
+    if not audit.charts:
+        made = [replace(check, charts=()) for check in made]
     return {
         "candor": "0.1.0",
         "kind": "preferences",
