@@ -157,6 +157,8 @@ class RewardStage(TrainingConfig):
     batch_size: PositiveInt = 32  # comparisons: every response of one is in the same batch
     epochs: PositiveFloat = 1.0
     loss: Literal["bradley_terry", "plackett_luce"] = "bradley_terry"
+    tie_band: NonNegative = 0.0  # rating points: ratings that are no further apart give no pair
+    margin: Literal["none", "gap", "strength"] = "none"  # that the score has to differ by: of ratings, also of choices
     center: bool = True  # report scores relative to the demonstrations' mean, where there are demonstrations
     demonstrations: str | None = None  # for center; None: those of the latest sft
 

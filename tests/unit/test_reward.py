@@ -87,9 +87,9 @@ def fresh(lr: float = 1e-3) -> TrainState:
     return TrainState({"reward": model}, {"reward": adamw([model], lr=lr)})
 
 
-def hand_scores(model: torch.nn.Module) -> list[list[float]]:
+def hand_scores(model: torch.nn.Module, data: RankedData = DATA) -> list[list[float]]:
     found = []
-    for example in DATA.examples:
+    for example in data.examples:
         rows = [torch.tensor([[*example.tree.prompt, *reply]]) for reply in example.tree.replies]
         with torch.no_grad():
             found.append([model(input_ids=ids).logits.item() for ids in rows])
@@ -131,6 +131,25 @@ def test_who_said_it_is_known_to_the_end() -> None:
     assert [example.annotator for example in data.examples] == ["r1", "r2"]
     outcomes = evaluate(fresh(lr=1e-3).models["reward"], data.examples, RewardStage(), pad_id=0)
     assert [outcome.annotator for outcome in outcomes] == ["r1"] + ["r2"] * 5
+
+
+def test_the_tie_band_and_the_margin_reach_the_loss() -> None:
+    rated = comparison(["Hm", "Nairobi", "Perhaps"], Ratings(scores=(2.0, 5.0, 2.5)), "rated")
+    data = rank_examples(
+        [rated],
+        encode_prompt=lambda p: encode_prompt(TOKENIZER, p),
+        encode_response=lambda r: response_ids(TOKENIZER, r),
+        max_length=512,
+        tie_band=0.5,
+        margin="gap",
+    )
+    pairs = [(p.chosen, p.rejected, p.margin) for p in data.examples[0].pairs]
+    assert pairs == [(1, 0, 3.0), (1, 2, 2.5)]
+    state = fresh(lr=1e-3)
+    s = hand_scores(state.models["reward"], data)[0]
+    expected = sum(math.log1p(math.exp(-(s[a] - s[b] - margin))) for a, b, margin in pairs) / 3
+    out = next(reward(state, data.examples, RewardStage(batch_size=1), seed=0, pad_id=0))
+    assert out.metrics["loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_training_separates_and_evaluate_says_so() -> None:

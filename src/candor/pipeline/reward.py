@@ -79,6 +79,8 @@ def _examples(comparisons: Sequence[Comparison], *, reward: Reward, stage: Rewar
         encode_response=reading.encode_response,
         max_length=stage.max_length,
         fit=reading.fit,
+        tie_band=stage.tie_band,
+        margin=stage.margin,
     )
 
 

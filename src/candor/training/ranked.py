@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from candor.ops.batches import Truncation, fit_prompt
 from candor.ops.packing import Tree
-from candor.preferences.pairing import to_pairs
-from candor.records import Choice, Comparison, Prompt, Ranking, Ratings, Response
+from candor.preferences.pairing import Margin, Ties, to_pairs
+from candor.records import Choice, Comparison, Pair, Prompt, Ranking, Ratings, Response
 
 Fit = Callable[[Sequence[int], int, int], tuple[int, ...] | None]
 
@@ -61,8 +61,13 @@ def rank_examples(
     encode_response: Callable[[Response], Sequence[int]],
     max_length: int,
     fit: Fit = fit_prompt,
+    ties: Ties = "drop",
+    tie_band: float = 0.0,
+    margin: Margin = "none",
 ) -> RankedData:
     """Returns each comparison tokenised once, with its pairs.
+
+    ``ties``, ``tie_band`` and ``margin`` are those of :func:`candor.preferences.pairing.pair_comparisons`.
 
     All responses of a comparison see the same prompt, cut from the left to fit the longest of them. A response that
     alone does not fit ``max_length`` is left out with its pairs, counted; so are pairs whose two sides are the same
@@ -83,7 +88,8 @@ def rank_examples(
         if not all(fits):
             truncation.dropped += fits.count(False)
             truncation.dropped_ids.append(comparison.id)
-        pairs, dropped = _fitting_pairs(comparison, fits)
+        judged = to_pairs(comparison, ties=ties, tie_band=tie_band, margin=margin)
+        pairs, dropped = _fitting_pairs(comparison, judged, fits)
         pairs_dropped += dropped
         distinct = [pair for pair in pairs if replies[pair.chosen] != replies[pair.rejected]]
         pairs_alike += len(pairs) - len(distinct)
@@ -105,12 +111,12 @@ def rank_examples(
     )
 
 
-def _fitting_pairs(comparison: Comparison, fits: Sequence[bool]) -> tuple[list[IndexPair], int]:
+def _fitting_pairs(comparison: Comparison, judged: Sequence[Pair], fits: Sequence[bool]) -> tuple[list[IndexPair], int]:
     """Returns the pairs, by response, of responses that fit, and the number of the other pairs."""
     place = {id(response): i for i, response in enumerate(comparison.responses)}
     pairs = [
         IndexPair(chosen=place[id(p.chosen)], rejected=place[id(p.rejected)], margin=p.margin, weight=p.weight)
-        for p in to_pairs(comparison)
+        for p in judged
     ]
     kept = [pair for pair in pairs if fits[pair.chosen] and fits[pair.rejected]]
     return kept, len(pairs) - len(kept)

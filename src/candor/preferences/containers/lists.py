@@ -32,7 +32,8 @@ _SEPARATOR = re.compile(r"\s*([,\]])")
 def scan(path: Path, *, only: Container[int] | None = None, meter: Meter | None = None) -> Iterator[Row | Malformed]:
     """Yields the objects of a list, numbered from 1; of a file that holds no list, the lines.
 
-    A list is read value by value: after text that is not JSON there is no telling where the next value begins.
+    A list is read value by value: after text that is not JSON there is no telling where the next value begins. Raises
+    InputError where the file cannot be opened.
     """
     with open_bytes(path) as stream:
         try:
