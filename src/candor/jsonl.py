@@ -226,8 +226,8 @@ def too_long(size: int, what: str = "line") -> str:
 
 
 def broken(error: BaseException) -> str:
-    """The message for data that break off."""
-    return f"cannot be read: {error}"
+    """The message for data that break off, in one line whatever the library says."""
+    return f"cannot be read: {' '.join(str(error).split())[:300]}"
 
 
 def _rest_of_line(stream: io.BufferedIOBase, line: bytes) -> int:

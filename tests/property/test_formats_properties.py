@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import pyarrow as pa
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from any_comparison import any_text, comparisons, text
 from candor.errors import InputError
@@ -32,7 +34,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", ["c.jsonl", "c.jsonl.gz", "c.jsonl.zst", "c.parquet"])
-@hypothesis.settings(max_examples=40)
+@hypothesis.settings(max_examples=25)
 @given(data=st.data())
 def test_candors_own_rows_lose_nothing(folder: Path, name: str, data: st.DataObject) -> None:
     texts = text if name == "c.parquet" else any_text  # Parquet has no half surrogate pairs
@@ -62,7 +64,7 @@ def dialogues(draw: st.DrawFn, to: str) -> tuple[Message, ...]:
 
 @pytest.mark.parametrize("to", ["trl", "trl-chat"])
 @pytest.mark.parametrize("name", ["c.jsonl", "c.parquet"])
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=40)
 @given(data=st.data())
 def test_what_a_pair_can_hold_comes_back(folder: Path, to: Any, name: str, data: st.DataObject) -> None:
     """Of a choice between two: the prompt, its claim and tags, texts, policies, who, how strongly, when, what was seen.
@@ -95,7 +97,7 @@ def test_what_a_pair_can_hold_comes_back(folder: Path, to: Any, name: str, data:
 
 
 @pytest.mark.parametrize("to", ["trl", "trl-chat"])
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=40)
 @given(comparison=comparisons(visible))
 def test_what_a_pair_cannot_hold_is_counted(folder: Path, to: Any, comparison: Comparison) -> None:
     path = folder / f"counted-{to}.jsonl"
@@ -178,7 +180,7 @@ SEVERAL = ("helpsteer2-preferences", "helpsteer3", "oasst-trees", "prism-convers
 """Formats of which a row may hold several comparisons."""
 
 
-@hypothesis.settings(max_examples=300)
+@hypothesis.settings(max_examples=200)
 @given(data=files() | st.lists(values, min_size=1, max_size=4), skip_bad=st.booleans())
 def test_any_json_gives_a_comparison_a_count_or_one_line(folder: Path, data: list[Any], skip_bad: bool) -> None:
     path = folder / "fuzz.jsonl"
@@ -192,7 +194,7 @@ GOOD = b'{"prompt": "p", "chosen": "a", "rejected": "b"}\n'
 
 
 @pytest.mark.parametrize("name", ["f.jsonl", "f.json", "f.csv", "f.tsv", "f.parquet", "f.arrow"])
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=40)
 @given(
     data=st.binary(max_size=200), skip_bad=st.booleans(), start=st.sampled_from([b"", GOOD, b"PAR1", b"[", b"ARROW1"])
 )
@@ -203,7 +205,7 @@ def test_any_bytes_give_one_line(folder: Path, name: str, data: bytes, skip_bad:
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
-@hypothesis.settings(max_examples=60)
+@hypothesis.settings(max_examples=40)
 @given(place=st.integers(0, 10**6), byte=st.integers(0, 255), cut=st.integers(0, 10**6), skip_bad=st.booleans())
 def test_damaged_packed_files_give_one_line(
     folder: Path, pack: Any, place: int, byte: int, cut: int, skip_bad: bool
@@ -212,4 +214,32 @@ def test_damaged_packed_files_give_one_line(
     whole[place % len(whole)] = byte
     path = folder / "damaged.jsonl"
     path.write_bytes(bytes(whole[: len(whole) - cut % len(whole) // 2]))
+    outcome(path, skip_bad=skip_bad)
+
+
+@pytest.fixture(scope="module")
+def columns(folder: Path) -> None:
+    """A sound Parquet file and a sound Arrow file."""
+    rows = folder / "sound.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in FILES["candor"] * 20))
+    convert_comparisons(folder / "sound.parquet", read_comparisons(rows).comparisons)
+    table = parquet.read_table(folder / "sound.parquet")
+    with pa.OSFile(str(folder / "sound.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+flips = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=9)
+
+
+@pytest.mark.usefixtures("columns")
+@pytest.mark.parametrize("ending", [".parquet", ".arrow"])
+@hypothesis.settings(max_examples=80)
+@given(flips=flips, skip_bad=st.booleans())
+def test_damaged_columns_give_one_line(folder: Path, ending: str, flips: list[tuple[int, int]], skip_bad: bool) -> None:
+    """An Arrow file is mapped into memory: a wrong offset ended the process before batches were checked."""
+    damaged = bytearray((folder / f"sound{ending}").read_bytes())
+    for place, byte in flips:
+        damaged[place % len(damaged)] = byte
+    path = folder / f"damaged{ending}"
+    path.write_bytes(bytes(damaged))
     outcome(path, skip_bad=skip_bad)

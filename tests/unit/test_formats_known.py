@@ -190,6 +190,8 @@ def test_what_else_is_known_is_kept(write: Write, rows: list[dict[str, Any]], at
         ([NECTAR, {**NECTAR, "answers": NECTAR["answers"][:1]}], "fewer than two responses to compare"),
         ([BINARIZED, {**BINARIZED, "score_chosen": None}], "a response has no score"),
         ([HELPSTEER3, {**HELPSTEER3, "response1": ""}], "a reply is empty"),
+        ([*AXES[:2], {**AXES[2], "summary": {**AXES[2]["summary"], "axes": {"overall": None}}}],
+         "fewer than two responses to compare"),
         ([*RATED[:4], RATED[4]], "fewer than two responses to compare"),
         ([*OASST, message("p9", None, "Hm?", message_tree_id="p9")],
          "a tree in which no two replies to one message were ranked"),

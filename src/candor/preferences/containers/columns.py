@@ -129,6 +129,7 @@ def _rows(
             batch = next(found, None)
             if batch is None:
                 return
+            batch.validate(full=True)  # offsets that lead outside would end the process
             for start in range(0, batch.num_rows, BATCH):
                 part = batch.slice(start, BATCH)
                 if only is not None and not any(position + i in only for i in range(1, part.num_rows + 1)):

@@ -17,6 +17,7 @@ from candor.preferences.formats.base import (
     label,
     labels,
     number,
+    number_or_none,
     whole,
 )
 from candor.records import Choice, Message, Ratings
@@ -78,20 +79,20 @@ COMPARISONS = Format(
 )
 
 
-def _scored(row: Row) -> tuple[str, float, str]:
+def _scored(row: Row) -> tuple[str, float | None, str]:
     summary = row.inner("summary", row.require("summary"))
     axes = summary.inner("axes", summary.require("axes"))
-    return summary.text("text"), number(axes, "overall"), label(summary, "policy")
+    return summary.text("text"), number_or_none(axes, "overall"), label(summary, "policy")
 
 
 def _join(rows: Sequence[Row]) -> Item:
-    texts, scores, policies = zip(*map(_scored, rows), strict=True)
+    scored = [(text, score, policy) for text, score, policy in map(_scored, rows) if score is not None]
     return compared(
         rows[0],
         _prompt(rows[0]),
-        texts,
-        Ratings(scores=scores),
-        policies=policies,
+        [text for text, _, _ in scored],
+        Ratings(scores=tuple(score for _, score, _ in scored)),
+        policies=[policy for _, _, policy in scored],
         annotator=label(rows[0], "worker"),
         tags=_tags(rows[0]),
     )

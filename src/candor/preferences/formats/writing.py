@@ -161,7 +161,8 @@ def _write_parquet(path: Path, rows: Iterator[Mapping[str, Any]], to: Target) ->
             except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
                 where = f"{path}, rows {count + 1} to {count + len(batch)}"
                 fix = "write .jsonl, which holds half a surrogate pair and any number"
-                raise InputError(f"a value that Parquet cannot hold: {error}", where=where, fix=fix) from error
+                what = f"a value that Parquet cannot hold: {' '.join(str(error).split())[:300]}"
+                raise InputError(what, where=where, fix=fix) from error
             writer.write_table(table)
             count += len(batch)
     return count
