@@ -83,8 +83,10 @@ def gaps(design: Design, rng: np.random.Generator, pairs: int) -> FloatArray:
 def labels(design: Design, who: People, rng: np.random.Generator) -> tuple[NDArray[np.int64], ...]:
     """Pair, annotator, outcome and side of every label: distinct annotators per pair, sides at random."""
     k = len(who.beta)
-    picked = np.argsort(rng.random((design.pairs, k)), axis=1)[:, : design.labels].ravel() if k <= 500 else (
-        rng.integers(k, size=design.pairs * design.labels)
+    picked = (
+        np.argsort(rng.random((design.pairs, k)), axis=1)[:, : design.labels].ravel()
+        if k <= 500
+        else (rng.integers(k, size=design.pairs * design.labels))
     )
     pair = np.repeat(np.arange(design.pairs), design.labels)
     side = rng.choice([-1, 1], size=len(pair))
@@ -101,14 +103,14 @@ def side_truth(design: Design, rng: np.random.Generator) -> float:
 
 def answers(design: Design, who: People, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """P(outcome = 1) at many gaps, sides averaged: the mean over a large panel (G,) and each of ``who`` (K, G)."""
-    gap = np.sort(gaps(design, rng, 4000))
+    gap = gaps(design, rng, 1500)
     gap = np.concatenate([gap, -gap])
 
     def averaged(panel: People) -> FloatArray:
         index = np.arange(len(panel.beta))[:, None]
         return 0.5 * sum(panel.chance(index, gap[None, :], np.full((1, 1), s)) for s in (-1.0, 1.0))
 
-    return averaged(people(design, rng, 4000)).mean(axis=0), averaged(who)
+    return averaged(people(design, rng, 2000)).mean(axis=0), averaged(who)
 
 
 def cover_side(design: Design, sims: int, seed: int) -> tuple[float, float, float]:
@@ -125,10 +127,9 @@ def cover_side(design: Design, sims: int, seed: int) -> tuple[float, float, floa
 def cover_reliability(design: Design, sims: int, seed: int) -> dict[str, tuple[float, float, float]]:
     """Truth, mean estimate and coverage: of the panel, and of single annotators (mean truth and estimate)."""
     rng = np.random.default_rng([seed, design.pairs, design.labels, design.annotators, design.tails, 2])
-    panel_answers, _ = answers(design, people(design, rng), rng)
-    panel_truth = 2 * float(np.mean(panel_answers**2 + (1 - panel_answers) ** 2)) - 1
     one = people(design, rng, 40)
-    q = answers(design, one, rng)[1]
+    panel_answers, q = answers(design, one, rng)
+    panel_truth = 2 * float(np.mean(panel_answers**2 + (1 - panel_answers) ** 2)) - 1
     one_truth = 2 * np.mean(q * panel_answers + (1 - q) * (1 - panel_answers), axis=1) - 1
     panel, single = np.empty((sims, 2)), np.empty((sims, 3))
     for i in range(sims):

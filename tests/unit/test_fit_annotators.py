@@ -61,7 +61,9 @@ def crowd_value(w: World, theta: FloatArray, ridge: float, annotator_ridge: floa
     f, eta = 1 / (1 + np.exp(s[w.second] - s[w.first])), 1 / (1 + np.exp(-t[w.who]))
     p = eta * f + (1 - eta) * (1 - f)
     away = t - np.log(9)
-    return float(np.log(np.where(w.outcome > 0, p, 1 - p)).sum() - ridge / 2 * s @ s - annotator_ridge / 2 * away @ away)
+    return float(
+        np.log(np.where(w.outcome > 0, p, 1 - p)).sum() - ridge / 2 * s @ s - annotator_ridge / 2 * away @ away
+    )
 
 
 @pytest.fixture

@@ -102,7 +102,12 @@ class _Joint:
     """Penalised likelihood of (scores, one or two values per annotator), (P + A K,), with its Fisher information."""
 
     def __init__(
-        self, rows: _Rows, slopes: Callable[[FloatArray], _Slopes], ridge: FloatArray, centre: FloatArray, groups: IntArray
+        self,
+        rows: _Rows,
+        slopes: Callable[[FloatArray], _Slopes],
+        ridge: FloatArray,
+        centre: FloatArray,
+        groups: IntArray,
     ) -> None:
         self.rows, self.slopes, self.ridge, self.centre = rows, slopes, ridge, centre
         values = (len(ridge) - rows.items) // rows.annotators
@@ -332,7 +337,9 @@ def crowd_bt(
     )
 
 
-def _penalty(rows: _Rows, ridge: float | None, *, always: bool) -> tuple[IntArray, FloatArray, FloatArray, int, float | None]:
+def _penalty(
+    rows: _Rows, ridge: float | None, *, always: bool
+) -> tuple[IntArray, FloatArray, FloatArray, int, float | None]:
     """Components of items, the ridge on each score, which items need one, the number of components, the given ridge."""
     used = rows.weights > 0
     winners = np.where(rows.won > 0, rows.first, rows.second)[used]

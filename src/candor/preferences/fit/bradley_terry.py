@@ -106,9 +106,7 @@ def laplacian_information(
             places = (np.concatenate([row[order], index]), np.concatenate([column[order], index]))
             return coo_array((values, places), shape=(items, items))
 
-        return Information(
-            apply=apply, sample=sample, matrix=matrix, diagonal=diagonal, groups=groups, free=free
-        )
+        return Information(apply=apply, sample=sample, matrix=matrix, diagonal=diagonal, groups=groups, free=free)
 
     return build
 

@@ -122,7 +122,8 @@ def _square_sums(values: FloatArray, owner: IntArray, part: IntArray, owners: in
     key, place = np.unique(owner * (int(part.max(initial=0)) + 1) + part, return_inverse=True)
     sums = np.bincount(place, values, minlength=len(key))
     of = key // (int(part.max(initial=0)) + 1)
-    return np.bincount(of, sums**2, minlength=owners), np.bincount(of, minlength=owners).astype(float)
+    squares = np.bincount(of, sums**2, minlength=owners).astype(float)  # of nothing, bincount gives integers
+    return squares, np.bincount(of, minlength=owners).astype(float)
 
 
 def _per_annotator(rows: _Compared, share: FloatArray, n: FloatArray, names: int) -> tuple[FloatArray, FloatArray]:
