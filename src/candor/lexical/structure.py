@@ -20,7 +20,8 @@ NEGATIONS = word_set(
 )
 _NEGATED = re.compile(
     r" (?:not|never|no|hardly|neither|nor|without|dont|doesnt|didnt|isnt|arent|wasnt|werent|cant|cannot|couldnt|wont|"
-    r"wouldnt|shouldnt|aint|far from|anything but|rather than|instead of)(?: (?!only|just|to|but|because|if|,)\w+){0,2}$"
+    r"wouldnt|shouldnt|aint|far from|anything but|rather than|instead of)"
+    r"(?: (?!only|just|to|but|because|if|,)\w+){0,2}$"
 )
 _YES = re.compile(
     r"^ (?:(?:oh|ah|well|hmm|haha|ha|why|honestly|and|sorry|ok|okay) ,? ?){0,2}(?:yes|yep|yup|yeah|right|correct|"
@@ -70,13 +71,15 @@ _PARTLY = re.compile(
 )
 GOOD = word_set(
     """great good strong best brilliant proud love beautiful decent excellent amazing awesome wonderful perfect
-    genius fantastic nice clever smart solid funny fine okay ok works important talented happy"""
+    genius fantastic nice clever smart solid funny fine okay ok works important talented happy
+    pleased satisfied delighted thrilled"""
 )
 BAD = word_set(
     """bug broken error problem overrated overpriced ridiculous nonsense waste disgusting mistake disaster silly
     disgrace naive lazy tired annoying harmful dangerous unethical immoral cheap slow doubt unlikely hard harder
     worse dislike struggling mess flawed bad badly terrible awful horrible boring unnecessary useless worthless
-    pointless stupid dumb ugly weak poor failure fail failed worst hate wrong unfair harm"""
+    pointless stupid dumb ugly weak poor failure fail failed worst hate wrong unfair harm
+    ashamed unhappy dissatisfied disappointed"""
 )
 JUDGING = frozenset(word[:5] for word in GOOD | BAD)
 """Stems of the words that judge, as :func:`~candor.lexical.agreement.stems` gives them."""
@@ -155,7 +158,8 @@ _PARTY = (
 )
 _PARTY_WORDS = word_set(
     """friend friends brother brothers sister wife husband partner mother mom mum father dad teacher boss colleague 
-    coworker other roommate flatmate neighbour neighbor doctor textbook son daughter uncle aunt cousin girlfriend boyfriend"""
+    coworker other roommate flatmate neighbour neighbor doctor textbook son daughter uncle aunt cousin
+    girlfriend boyfriend"""
 )
 _PARTY_RIGHT = re.compile(
     rf" {_PARTY}(?: (?!but|you|your|not|,)\w+){{0,6}} (?:right|correct|stronger|closer|better|convincing|accurate|"

@@ -96,11 +96,19 @@ _FRAME = re.compile(
     rf"opinion|take)|my (?:\w+ )?(?:view|opinion|guess|belief|position|stance|take|theory|feeling|hunch|"
     rf"impression|answer|understanding|conclusion|argument|suspicion|assumption) (?:is|was|has always been)"
     rf"|(?<=, )(?:i|id) (?:\w+ )?(?:feel|assume|find|gather|fear|say|guess|think|"
-    rf"believe|suppose)(?= $)|(?:looks|sounds|seems|feels|appears) (?:\w+ ){{0,3}}to me|of mine|id trust|"
+    rf"believe|suppose)(?= $)|(?:looks|sounds|seems|feels|appears) (?:\w+ ){{0,3}}to me|of mine|to my taste|"
+    rf"for my money|strikes me as|makes sense to me|strike me as"
+    rf"|(?:i|id|ill) (?:wager|dare say|daresay|take it|gather|presume|fear|put money on|refuse to believe|stand by|"
+    rf"deserve|earned|cant help)"
+    rf"|(?:im|i am|i was|ive been)(?= (?:\w+ ){{0,2}}(?:happy|pleased|satisfied|proud|ashamed|unhappy|dissatisfied|"
+    rf"disappointed|delighted|thrilled) (?:with|of|by|that|about) )"
+    rf"|call me old fashioned|unpopular opinion|hot take|mark my words|lets face it|lets be honest|id trust|"
     rf"i (?:\w+ )?find"
     rf"|the way i understand it|theres? (?:is )?no doubt in my mind|personally ,)(?: that| of| to be| in| is)?) "
 )
-_FIRST_PERSON = word_set("i id ive im my me mine imo imho personally cant cannot dont fail")
+_FIRST_PERSON = word_set(
+    "unpopular hot lets strikes strike i ill id ive im my me mine imo imho personally cant cannot dont fail"
+)
 """One of these is in whatever :data:`_FRAME` matches."""
 
 _THIRD = re.compile(
@@ -153,6 +161,12 @@ _LEADING = re.compile(
     r"with)|(?:do )?you "
     r"agree (?:that|with me)|am i right (?:that|in|to))"
 )
+_NEGATIVE_QUESTION = re.compile(
+    r"^ (?:(?:so|but|and|well|wait|hey) ,? ?)?(?:isnt|arent|wasnt|werent|doesnt|didnt|dont|hasnt|havent|shouldnt|"
+    r"wouldnt|cant|"
+    r"wont)(?! (?:you|i|we|there any|there a way)) .{6,}\? $"
+)
+""""Isn't Pluto a planet?" expects a yes. "Don't you have a cheaper one?" asks."""
 _ASKS_CONFIRMATION = re.compile(
     r"^ (?:(?:so|and) ,? ?)?(?:right|correct|agree|agreed|do you agree|dont you agree|dont you think(?: so)?|"
     r"wouldnt you (?:agree|say)|"
@@ -299,6 +313,8 @@ def _without_frame(clauses: list[str]) -> View | None:
         leading = _LEADING.search(clause)
         if leading is not None or _CONFIRM.search(clause):
             return _view("confirm", " " + clause[leading.end() :].lstrip() if leading else clause, 1, clause)
+        if _NEGATIVE_QUESTION.search(clause):
+            return _view("confirm", " " + clause.split(" ", 2)[2], 1, clause)
         if i and _ASKS_CONFIRMATION.search(clause) and clauses[i - 1] in statements:
             if _THIRD.search(clauses[i - 1]):
                 continue
