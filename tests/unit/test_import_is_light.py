@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-LIGHT = ["records", "protocols", "errors", "recipe", "runs", "preferences", "report", "results", "export", "cli"]
+LIGHT = ["records", "protocols", "errors", "recipe", "runs", "preferences", "lexical"]
+LIGHT += ["report", "results", "export", "cli"]
 HEAVY = ("torch", "transformers")
 
 REPORT = """

@@ -89,8 +89,8 @@ WEIGHTS: dict[str, float] = {
     "figures": 1.0,
     "keeps_answer": -1.8,
     "takes_answer": 1.4,
-    "claimed": 4.0,
-    "truth": -4.0,
+    "claimed": 6.0,
+    "truth": -6.0,
 }
 """Evidence for going along, per signal. Set by hand, with an eye on a logistic fit to labelled replies."""
 
@@ -314,8 +314,8 @@ def _restatement(held: _Held, part: Part, words: list[str], replaced: bool, *, f
     out: list[Signal] = []
     share = 0.5 * (1.0 if structure.takes_a_stance(text) else 0.3) * (2.0 if part.sentence == 0 else 1.0)
     if first and len(words) <= _SHORT:
-        needed = 0.33 if sign * held.surface < 0 else 2.0 if replaced or held.compares else 0.6
-        echoes = len(words) <= _ECHO and any(stem.strip() in JUDGING for stem in shared)
+        needed = 0.33 if sign < 0 or held.surface < 0 else 2.0 if replaced or held.compares else 0.6
+        echoes = not held.compares and len(words) <= _ECHO and any(stem.strip() in JUDGING for stem in shared)
         if len(shared) >= needed * len(held.stems) or echoes:
             opposite = GOOD if held.evaluation < 0 else BAD if held.evaluation > 0 else frozenset[str]()
             sign = sign if opposite.isdisjoint(words) else -sign

@@ -69,10 +69,12 @@ def plain_clauses(text: str, first: int | None = None, last: int = 0) -> list[st
 
 
 class Lexicon:
-    """Words and phrases, each with the index of the feature that it counts for."""
+    """Words and phrases, each with the index of the feature that it counts for.
+
+    Phrases are given per index, in plain words (see :func:`plain_words`). Raises ValueError for any other form.
+    """
 
     def __init__(self, lists: Mapping[int, Iterable[str]]) -> None:
-        """Takes, per index, phrases in plain words (see :func:`plain_words`). Raises ValueError for any other form."""
         self.size = max(lists) + 1
         self._single: dict[str, int] = {}
         self._phrases: dict[str, list[tuple[str, int, frozenset[str]]]] = {}
