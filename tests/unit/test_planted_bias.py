@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bench.planted_bias import PLANTED, SIDE, Setting, calibrated, clean, lines, many, one, simulate
+from bench.planted_bias import SIDE, calibrated, clean, lines, many, one
+from bench.planted_files import PLANTED, Setting, simulate
 from scipy.stats import binom
 
 SMALL = Setting(name="small", comparisons=1500, annotators=24, labels=(2,), load=3.0, weights=0.4)

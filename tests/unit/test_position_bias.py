@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bench.planted_bias import SIDE, Setting, simulate
+from bench.planted_files import SIDE, Setting, simulate
 
 from candor.audits.preferences import position
 from candor.audits.preferences.effects import Design

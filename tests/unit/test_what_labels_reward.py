@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bench.planted_bias import Setting, simulate
+from bench.planted_files import Setting, simulate
 
 from candor.audits.preferences import effects, what_labels_reward
 from candor.audits.preferences.effects import AGREEMENT, SIDE, Design, Effect, label_effects

@@ -230,14 +230,14 @@ def label_effects(judgements: Judgements, *, seed: int = 0, design: Design | Non
     predicted = np.zeros(len(design))
     clusters: tuple[int, ...] = ()
     if enough:
-        main = [name for name, draft in drafts.items() if not draft.why_not and not _is_partial(design, name)]
+        main = [name for name, draft in drafts.items() if not draft.why_not and not is_partial(design, name)]
         if main:
             columns = columns_of(design, main)
             found = design.fit(columns)
             predicted, clusters = columns @ found.coef, found.clusters
             for index, (name, inflation) in enumerate(zip(main, inflation_of(columns), strict=True)):
                 drafts[name] = effect_of(drafts[name], found, index, inflation)
-        for name in [name for name, draft in drafts.items() if not draft.why_not and _is_partial(design, name)]:
+        for name in [name for name, draft in drafts.items() if not draft.why_not and is_partial(design, name)]:
             rows = np.isfinite(design.differences[:, design.names.index(name)])
             columns = columns_of(design, [*main, name])[rows]
             found = design.fit(columns, rows)
@@ -307,7 +307,8 @@ def _sampled_pairs(judgements: Judgements, seed: int, most: int) -> IntArray:
     return np.flatnonzero(mixed < np.uint64(most / len(pairs) * 2**64))
 
 
-def _is_partial(design: Design, name: str) -> bool:
+def is_partial(design: Design, name: str) -> bool:
+    """Whether some responses do not have this feature, so that it gets a model of its own."""
     return name != SIDE and bool(design.partial[design.names.index(name)])
 
 

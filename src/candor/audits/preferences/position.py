@@ -22,6 +22,7 @@ from candor.audits.preferences.effects import (
     columns_of,
     effect_of,
     inflation_of,
+    is_partial,
     label_effects,
 )
 from candor.audits.preferences.form import cannot_tell, finding
@@ -187,14 +188,10 @@ def adjusted_side(design: Design, seed: int) -> Effect:
     policies = _policy_columns(design)
     if policies is None or not side.known:
         return side
-    names = [e.name for e in found.effects if e.known and (e.name == SIDE or not _partial(design, e.name))]
+    names = [e.name for e in found.effects if e.known and not is_partial(design, e.name)]
     columns = np.column_stack([columns_of(design, names), policies])
-    refit = effect_of(side, design.fit(columns), names.index(SIDE), _side_inflation(columns, names.index(SIDE)))
+    refit = effect_of(side, design.fit(columns), names.index(SIDE), float(inflation_of(columns)[names.index(SIDE)]))
     return adjusted([refit, *[e for e in found.effects if e.name != SIDE]])[0]
-
-
-def _partial(design: Design, name: str) -> bool:
-    return bool(design.partial[design.names.index(name)])
 
 
 def _policy_columns(design: Design) -> FloatArray | None:
@@ -209,11 +206,6 @@ def _policy_columns(design: Design) -> FloatArray | None:
     if not others:
         return None
     return np.column_stack([both * ((first == p).astype(float) - (second == p)) for p in others])
-
-
-def _side_inflation(columns: FloatArray, at: int) -> float:
-    """Variance inflation of the side; infinite where policies make it up."""
-    return float(inflation_of(columns)[at])
 
 
 def _share(fit: Regression, label: str) -> Share | None:
