@@ -17,7 +17,16 @@ from functools import partial
 import numpy as np
 
 from bench.planted_files import FEATURES, PLANTED, SETTINGS, STRESS, FloatArray, Setting, simulate
-from candor.audits.preferences.effects import AGREEMENT, SIDE, Design, Effect, columns_of, is_partial, label_effects
+from candor.audits.preferences.effects import (
+    AGREEMENT,
+    SIDE,
+    SMALL,
+    Design,
+    Effect,
+    columns_of,
+    is_partial,
+    label_effects,
+)
 from candor.preferences.table import Judgements
 
 TITLES = {SIDE: "position", "log_words": "length", "politeness": "politeness", AGREEMENT: "agreement"}
@@ -28,7 +37,7 @@ Z95 = 1.959963984540054
 def population(setting: Setting, planted: dict[str, float], rng: np.random.Generator, *, times: int) -> list[Effect]:
     """The effects in a large draw, with the binomial noise of single judgements taken out."""
     draw = simulate(setting, planted, rng, times=times)
-    design = Design(draw.judgements)
+    design = Design(draw.judgements, most=10**9)
     design.pairs = replace(design.pairs, outcome=draw.probability)
     return [effect for effect in label_effects(draw.judgements, design=design).effects if effect.known]
 
@@ -71,12 +80,12 @@ class Outcome:
         return self.names.index(name)
 
 
-def one(setting: Setting, planted: dict[str, float], seed: int) -> list[tuple[float, ...]]:
-    """What the audit finds in one file: a row per effect."""
+def one(setting: Setting, planted: dict[str, float], seed: int, *, compared: bool = True) -> list[tuple[float, ...]]:
+    """What the audit finds in one file: a row per effect. ``compared``: with naive errors beside the audit's."""
     draw = simulate(setting, planted, np.random.default_rng(seed))
     design = Design(draw.judgements)
     effects = label_effects(draw.judgements, design=design).effects
-    naive = naive_errors(design, effects)
+    naive = naive_errors(design, effects) if compared else [float("nan")] * len(effects)
     return [
         (e.estimate, e.error, e.low, e.high, e.adjusted, n, e.detectable) for e, n in zip(effects, naive, strict=True)
     ]
@@ -95,11 +104,19 @@ def naive_errors(design: Design, effects: Sequence[Effect]) -> list[float]:
     return errors
 
 
-def many(setting: Setting, planted: dict[str, float], simulations: int, *, seed: int, workers: int = 1) -> Outcome:
+def many(
+    setting: Setting,
+    planted: dict[str, float],
+    simulations: int,
+    *,
+    seed: int,
+    workers: int = 1,
+    compared: bool = True,
+) -> Outcome:
     """What the audit finds in ``simulations`` files."""
     started = time.perf_counter()
     seeds = np.random.default_rng(seed).integers(2**62, size=simulations).tolist()
-    run = partial(one, setting, planted)
+    run = partial(one, setting, planted, compared=compared)
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
             rows = np.array(list(pool.map(run, seeds, chunksize=10)))
@@ -210,10 +227,14 @@ def reliability_line(setting: Setting, truth: Truth, simulations: int, *, seed: 
 
 @dataclass(frozen=True, kw_only=True)
 class Clean:
-    """False positives on clean data: shares of simulations with any, and of effects; coverage of 0 by effect."""
+    """False positives on clean data: shares of simulations with any, and of effects; coverage of 0 by effect.
+
+    ``concern``: share of simulations in which any effect's verdict is ``concern``.
+    """
 
     setting: str
     any_flagged: float
+    concern: float
     flagged: float
     coverage: dict[str, float]
 
@@ -222,10 +243,12 @@ def clean(setting: Setting, outcome: Outcome) -> Clean:
     """What is flagged where nothing was planted."""
     flagged = outcome.adjusted < 0.05
     known = np.isfinite(outcome.adjusted)
+    concern = flagged & ((outcome.limits[..., 0] > SMALL) | (outcome.limits[..., 1] < -SMALL))
     covered = (outcome.limits[..., 0] <= 0) & (outcome.limits[..., 1] >= 0)
     return Clean(
         setting=setting.name,
         any_flagged=float(np.mean(flagged.any(axis=1))),
+        concern=float(np.mean(concern.any(axis=1))),
         flagged=float(flagged.sum() / known.sum()),
         coverage={name: float(np.mean(covered[:, i][known[:, i]])) for i, name in enumerate(outcome.names)},
     )
@@ -267,9 +290,13 @@ def main() -> None:
             in_targets += [line] if setting in SETTINGS else []
             print(row(line), flush=True)
         nothing = replace(setting, longer_is_better=0.0)
-        cleans.append(clean(setting, many(nothing, {}, simulations, seed=options.seed + 2, workers=options.workers)))
+        quiet = many(nothing, {}, simulations, seed=options.seed + 2, workers=options.workers, compared=False)
+        cleans.append(clean(setting, quiet))
         worst = max(line.truth_error for line in measured)
-        print(f"<!-- truth {prepared:.0f} s, its error {worst:.2f} of a file's; {outcome.seconds:.3f} s a file -->")
+        print(
+            f"<!-- truth {prepared:.0f} s, its error {worst:.2f} of a file's; {quiet.seconds:.3f} s a file; "
+            f"clean data: any flagged in {cleans[-1].any_flagged:.1%}, concern in {cleans[-1].concern:.1%} -->"
+        )
     coverage = [line.coverage for line in in_targets]
     if coverage:
         print(f"\ncoverage: mean {np.mean(coverage):.2%}, from {min(coverage):.1%} to {max(coverage):.1%}")
@@ -277,13 +304,16 @@ def main() -> None:
         for effect in dict.fromkeys(line.effect for line in in_targets):
             of = [line.coverage for line in in_targets if line.effect == effect]
             print(f"coverage of {effect}, all settings: {np.mean(of):.2%}")
-    print("\n| clean data | any effect flagged | effects flagged | coverage of no effect, all effects |")
-    print("|---|---|---|---|")
+    print("\n| clean data | any effect flagged | any concern | effects flagged | coverage of no effect |")
+    print("|---|---|---|---|---|")
     for found in cleans:
         print(
-            f"| {found.setting} | {found.any_flagged:.1%} | {found.flagged:.2%} "
+            f"| {found.setting} | {found.any_flagged:.1%} | {found.concern:.1%} | {found.flagged:.2%} "
             f"| {np.mean(list(found.coverage.values())):.1%} |"
         )
+    within = [c for c in cleans if c.setting in {setting.name for setting in SETTINGS}]
+    if within:
+        print(f"\nclean data, all settings of the targets: any flagged {np.mean([c.any_flagged for c in within]):.2%}")
 
 
 if __name__ == "__main__":

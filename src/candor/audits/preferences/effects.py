@@ -259,7 +259,7 @@ def effect_of(draft: Effect, found: Regression, index: int, inflation: float = f
     """Returns the draft with contrast ``index`` of a regression in it, one step of the draft's scale."""
     low, high = found.intervals()[index] * draft.scale
     why = ""
-    if found.aliased[index] if index < len(found.aliased) else False:
+    if not np.isfinite(found.estimates[index]):
         why = "it is a sum of other features here, so its own effect is not defined"
     elif not np.isfinite(low):
         why = "nearly all that is known of it comes from one annotator or one prompt"

@@ -22,7 +22,7 @@ from candor.audits.preferences.effects import (
 from candor.audits.preferences.form import cannot_tell
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.telling import telling_examples
-from candor.audits.preferences.wording import detectable, effect_finding, effects_chart, odds, sentence
+from candor.audits.preferences.wording import detectable, effect_finding, effects_chart, odds, sentence, title
 from candor.preferences.table import STANCES
 from candor.records import Check, Stance, Verdict
 
@@ -35,10 +35,10 @@ ADVICE = (
 )
 CAUTION = "Whether the views that users state here are right is not known, so some of this may be as it should be."
 
-_WORDS = {
-    Stance.ASSERTS_FALSE: ("agreement_false", "agreeing with a false belief"),
-    Stance.ASSERTS_TRUE: ("agreement_true", "agreeing with a true belief"),
-    Stance.DOUBTS_TRUTH: ("agreement_doubt", "giving in to doubt of a truth"),
+_NAMES = {
+    Stance.ASSERTS_FALSE: "agreement_false",
+    Stance.ASSERTS_TRUE: "agreement_true",
+    Stance.DOUBTS_TRUTH: "agreement_doubt",
 }
 CONTRAST = "false_less_true"
 
@@ -65,9 +65,11 @@ def sycophancy(survey: Survey, design: Design, found: LabelEffects) -> Check:
             "Add comparisons in which the user states a view and one response agrees with it while the other does not.",
         )
     split = by_stance(design)
-    false = next((e for e in split.effects if e.name == _WORDS[Stance.ASSERTS_FALSE][0]), None)
+    false = next((e for e in split.effects if e.name == _NAMES[Stance.ASSERTS_FALSE]), None)
     deciding = false if false is not None and false.known else effect
     verdict = deciding.verdict
+    if verdict is Verdict.CANNOT_TELL and effect.flagged:
+        verdict = Verdict.NOTE  # agreement is rewarded, but whether false beliefs are is not known well enough
     if verdict is Verdict.CONCERN and deciding.estimate < 0:
         verdict = Verdict.NOTE  # labels that punish agreement teach contradiction, not sycophancy
     meaning = (
@@ -111,7 +113,7 @@ def by_stance(design: Design) -> ByStance:
     rows = np.isfinite(difference)
     slopes, drafts = [], []
     left = rows.copy()
-    for stance, (name, _) in _WORDS.items():
+    for stance, name in _NAMES.items():
         of = rows & (stances == STANCES.index(stance))
         differ = int(np.count_nonzero(difference[of]))
         if differ >= MIN_DIFFER and of.sum() >= MIN_PAIRS:
@@ -127,7 +129,7 @@ def by_stance(design: Design) -> ByStance:
     columns = np.column_stack([*slopes, columns_of(design, others)[rows]])
     contrasts = np.eye(len(drafts), columns.shape[1])
     names = [draft.name for draft in drafts]
-    pair = [_WORDS[s][0] for s in (Stance.ASSERTS_FALSE, Stance.ASSERTS_TRUE)]
+    pair = [_NAMES[s] for s in (Stance.ASSERTS_FALSE, Stance.ASSERTS_TRUE)]
     contrasted = all(name in names for name in pair)
     if contrasted:
         difference_of = contrasts[names.index(pair[0])] - contrasts[names.index(pair[1])]
@@ -140,8 +142,7 @@ def by_stance(design: Design) -> ByStance:
 
 
 def _told(split: ByStance) -> str:
-    words = dict(_WORDS.values())
-    parts = [f"{words[e.name]} {odds(e)}" for e in split.effects if e.known]
+    parts = [f"{title(e.name)} {odds(e)}" for e in split.effects if e.known]
     text = f" By what the user believes (odds ratios): {'; '.join(parts)}." if parts else ""
     contrast = split.contrast
     if contrast is not None and contrast.known:

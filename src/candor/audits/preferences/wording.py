@@ -21,6 +21,10 @@ _TITLES = {
     "exclamations": "exclamation marks",
     "first_person": "the first person",
     AGREEMENT: "agreement with the user's stated view",
+    "agreement_false": "agreeing with a false belief",
+    "agreement_true": "agreeing with a true belief",
+    "agreement_doubt": "giving in to doubt of a truth",
+    "false_less_true": "agreeing with false rather than true beliefs",
     SIDE: "being shown first",
 }
 
