@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from candor.audits.preferences.retests import Retests, groups_of, retests, sets_of
 from candor.preferences.table import Judgements
 
 FloatArray = NDArray[np.float64]
@@ -40,24 +41,6 @@ class Measure:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retests:
-    """How each of A annotators answers a comparison again, all (A,).
-
-    ``n``: answers beyond the first, ``consistent``: the expected number of them that repeat an earlier answer,
-    ``chance``: the probability of that for somebody who answers at random but calls as many ties. ``swapped`` and
-    ``same_order``: consistency (share) where the order shown was turned or kept, with their numbers of comparisons.
-    """
-
-    n: FloatArray
-    consistent: FloatArray
-    chance: FloatArray
-    swapped: FloatArray
-    swapped_n: FloatArray
-    same_order: FloatArray
-    same_order_n: FloatArray
-
-
-@dataclass(frozen=True, kw_only=True)
 class Measures:
     """Everything that is known of A annotators; None where the file cannot show it of anybody."""
 
@@ -71,10 +54,25 @@ class Measures:
 
 def agreement_with_others(judgements: Judgements) -> Measure | None:
     """Returns how often another judgement of the same pair, drawn at random, is the same; None without any."""
+    pairs, same, apart = _same(judgements)
+    return _measure(judgements, pairs, same, np.zeros(len(pairs)), apart)
+
+
+def sameness(judgements: Judgements) -> FloatArray:
+    """Returns how often others answered as each comparison does, (C,); NaN where nobody else judged its pairs."""
+    kept, same, _ = _same(judgements)
+    comparison = judgements.pairs.comparison[kept]
+    with np.errstate(invalid="ignore"):
+        return np.asarray(
+            np.bincount(comparison, weights=same, minlength=len(judgements))
+            / np.bincount(comparison, minlength=len(judgements))
+        )
+
+
+def _same(judgements: Judgements) -> tuple[IntArray, FloatArray, BoolArray]:
     consensus = _consensus(judgements, None)
     kept = np.flatnonzero(consensus.others > 0)
-    same = consensus.counts[kept, consensus.code[kept]] / consensus.others[kept]
-    return _measure(judgements, kept, same, np.zeros(len(kept)), consensus.apart)
+    return kept, consensus.counts[kept, consensus.code[kept]] / consensus.others[kept], consensus.apart
 
 
 def measures(judgements: Judgements, apart: BoolArray | None = None) -> Measures:
@@ -107,14 +105,6 @@ def medians(groups: IntArray, values: FloatArray, count: int) -> FloatArray:
     low, high = starts[some] + (sizes[some] - 1) // 2, starts[some] + sizes[some] // 2
     found[some] = (values[order[low]] + values[order[high]]) / 2
     return found
-
-
-def sets_of(judgements: Judgements) -> IntArray:
-    """Returns a number for the set of responses of each comparison, (C,): the same for the same responses."""
-    if not len(judgements):
-        return np.empty(0, np.int64)
-    mixed = judgements.items * np.int64(0x2545F4914F6CDD1D) ^ (judgements.items >> np.int64(29))
-    return np.unique(np.add.reduceat(mixed, judgements.starts[:-1]), return_inverse=True)[1].astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +196,7 @@ def _measure(
     value, total = mean(values), len(judgements.annotator_names)
     residual = value - mean(predicted)
     who = judgements.annotators[at]
-    group = _groups(who, sets_of(judgements)[at])
+    group = groups_of(who, sets_of(judgements)[at])
     size = np.bincount(group)
     who_of = np.zeros(len(size), np.int64)
     who_of[group] = who
@@ -235,72 +225,3 @@ def _weights(values: FloatArray, kinds: IntArray, who: IntArray, total: int) -> 
         of_kind = np.bincount(kinds, weights=centred**2) / members * lost
     of_kind = np.where(members >= FEWEST_OF_A_KIND, of_kind, all_of_them)
     return np.asarray(1 / np.maximum(of_kind, 1e-3)[kinds])
-
-
-def _groups(a: IntArray, b: IntArray) -> IntArray:
-    span = int(b.max()) + 1 if len(b) else 1
-    return np.unique(a * span + b, return_inverse=True)[1].astype(np.int64)
-
-
-def retests(judgements: Judgements) -> Retests | None:
-    """Returns how the named annotators answer the same comparison again, or None where nobody ever does.
-
-    Two answers are the same when the same pair has the same outcome; a ranking counts with the share of its pairs.
-    """
-    pairs, total = judgements.pairs, len(judgements.annotator_names)
-    who = judgements.annotators[pairs.comparison]
-    again = _groups(np.maximum(judgements.annotators, 0), sets_of(judgements))
-    answered = np.zeros(len(judgements), dtype=bool)
-    answered[pairs.comparison] = True
-    times = np.bincount(again, weights=answered & (judgements.annotators >= 0))
-    kept = np.flatnonzero((who >= 0) & (times[again[pairs.comparison]] >= 2))
-    if not len(kept):
-        return None
-    test = np.unique(again[pairs.comparison[kept]], return_inverse=True)[1].astype(np.int64)
-    entry = _groups(test, pairs.unit[kept])
-    code = (2 * pairs.canonical_outcome[kept]).astype(np.int64)
-    turned = np.where(pairs.ordered[kept], pairs.flipped[kept].astype(np.int64), 2)
-    entries = int(entry.max()) + 1
-    counts = np.bincount((entry * 3 + turned) * 3 + code, minlength=9 * entries).reshape(-1, 3, 3).astype(float)
-    test_of, who_of = np.zeros(entries, np.int64), np.zeros(entries, np.int64)
-    test_of[entry], who_of[entry] = test, who[kept]
-    who_of_test = np.zeros(int(test.max()) + 1, np.int64)
-    who_of_test[test_of] = who_of
-    pooled = counts.sum(axis=1)
-    r = pooled.sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        same = (pooled * (pooled - 1)).sum(axis=1) / (r * (r - 1))
-        n_of = counts[:, :2].sum(axis=2)
-        within = (counts[:, :2] * (counts[:, :2] - 1)).sum(axis=2)
-        kept_order = within.sum(axis=1) / (n_of * (n_of - 1)).sum(axis=1)
-        swapped = (counts[:, 0] * counts[:, 1]).sum(axis=1) / (n_of[:, 0] * n_of[:, 1])
-    ties = pooled[:, 1] / r
-
-    def per_test(values: FloatArray) -> FloatArray:
-        with np.errstate(invalid="ignore"):
-            some = np.isfinite(values)
-            return np.bincount(test_of[some], weights=values[some], minlength=len(who_of_test)) / np.bincount(
-                test_of[some], minlength=len(who_of_test)
-            )
-
-    more = per_test(r - 1)
-
-    def per_annotator(values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        some = np.isfinite(values) & np.isfinite(weights)
-        n = np.bincount(who_of_test[some], weights=weights[some], minlength=total)
-        with np.errstate(invalid="ignore"):
-            return np.bincount(who_of_test[some], weights=(values * weights)[some], minlength=total) / n, n
-
-    consistent, n = per_annotator(per_test(same), more)
-    swapped_share, swapped_n = per_annotator(per_test(swapped), np.where(np.isfinite(per_test(swapped)), 1.0, np.nan))
-    same_order, same_n = per_annotator(per_test(kept_order), np.where(np.isfinite(per_test(kept_order)), 1.0, np.nan))
-    tie = per_annotator(per_test(ties), more)[0]
-    return Retests(
-        n=n,
-        consistent=np.nan_to_num(consistent * n),
-        chance=np.nan_to_num(tie**2 + (1 - tie) ** 2 / 2, nan=0.5),
-        swapped=swapped_share,
-        swapped_n=swapped_n,
-        same_order=same_order,
-        same_order_n=same_n,
-    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.annotator_measures import Measure, Measures, Retests, agreement_with_others, measures
+from candor.audits.preferences.annotator_measures import Measure, Measures, agreement_with_others, measures
 from candor.audits.preferences.outliers import (
     FEWEST,
     Bulk,
@@ -24,6 +24,7 @@ from candor.audits.preferences.outliers import (
     tail,
 )
 from candor.audits.preferences.pace import Pace, pace
+from candor.audits.preferences.retests import Retests
 from candor.preferences.table import Judgements
 
 FloatArray = NDArray[np.float64]

@@ -115,7 +115,7 @@ def counts_below(successes: FloatArray, trials: FloatArray, usual: Bulk) -> Floa
     The beta distribution has the centre and the spread of the bulk.
     """
     mean = min(max(usual.centre, 1e-3), 1 - 1e-3)
-    spread = min(np.hypot(usual.spread, usual.error), 0.95 * np.sqrt(mean * (1 - mean)))
+    spread = min(max(np.hypot(usual.spread, usual.error), 1e-4), 0.95 * np.sqrt(mean * (1 - mean)))
     concentration = mean * (1 - mean) / spread**2 - 1
     return np.asarray(
         betabinom.cdf(np.round(successes), np.round(trials), mean * concentration, (1 - mean) * concentration)

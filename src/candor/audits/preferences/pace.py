@@ -18,6 +18,8 @@ SLOWEST = 2.5
 FEWEST_TIMED = 100
 APART = 2.0
 """The two means must lie this many mean standard deviations apart: closer, one of them is a skewed tail."""
+LEAST_RATIO = 3.0
+"""The fast pace is at least so many times the normal one: people's own paces differ by less."""
 LEAST_SHARE, MOST_SHARE = 0.005, 0.5
 
 
@@ -42,8 +44,8 @@ def pace(judgements: Judgements) -> Pace | None:
     """Returns the pace, or None with fewer than FEWEST_TIMED times.
 
     Log seconds are regressed on log characters (prompt and responses); the residuals are a mixture of two normals, by
-    EM on a histogram. Two groups are claimed only where BIC wants them, their means lie APART and the fast one is not
-    the larger one.
+    EM on a histogram. Two groups are claimed only where BIC wants them, the fast one is LEAST_RATIO times as fast, their
+    means lie APART, and the fast one is not the larger one.
     """
     timed = np.flatnonzero(np.isfinite(judgements.seconds) & (judgements.seconds > 0))
     if len(timed) < FEWEST_TIMED:
@@ -113,5 +115,5 @@ def _two_paces(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray] 
     order = np.argsort(fit[0])
     means, sds, weights = (part[order] for part in fit)
     wanted = 2 * (best - single) > 3 * np.log(n)  # BIC: three parameters more
-    apart = means[1] - means[0] > APART * sds.mean()
+    apart = means[1] - means[0] > max(APART * sds.mean(), np.log(LEAST_RATIO))
     return (means, sds, weights) if wanted and apart and LEAST_SHARE <= weights[0] < MOST_SHARE else None
