@@ -18,7 +18,7 @@ SLOWEST = 2.5
 FEWEST_TIMED = 100
 APART = 2.0
 """The two means must lie this many mean standard deviations apart: closer, one of them is a skewed tail."""
-LEAST_RATIO = 3.0
+LEAST_RATIO = 2.7
 """The fast pace is at least so many times the normal one: people's own paces differ by less."""
 LEAST_SHARE, MOST_SHARE = 0.005, 0.5
 
@@ -43,8 +43,8 @@ class Pace:
 def pace(judgements: Judgements) -> Pace | None:
     """Returns the pace, or None with fewer than FEWEST_TIMED times.
 
-    Log seconds are regressed on log characters (prompt and responses); the residuals are a mixture of two normals, by
-    EM on a histogram. Two groups are claimed only where BIC wants them, the fast one is LEAST_RATIO times as fast, their
+    Log seconds are regressed on log characters read; the residuals are a mixture of two normals, fitted by EM on a
+    histogram. Two groups are claimed only where BIC wants them, the fast one is LEAST_RATIO times as fast, their
     means lie APART, and the fast one is not the larger one.
     """
     timed = np.flatnonzero(np.isfinite(judgements.seconds) & (judgements.seconds > 0))
