@@ -24,9 +24,11 @@ HONEST: tuple[Role, ...] = ("honest", "quick")
 class Design:
     """How many judgements each annotator gives, and what honest annotators are like (logits).
 
-    With these figures two honest annotators agree on 73% of the pairs, one agrees with themselves on 77%, they choose
-    what goes along with the user in 55% of the mixed pairs, and their true side shares have a standard deviation of
-    .02.
+    A share ``retests`` of the judgements repeats an earlier one, in the other order with probability ``swap``;
+    ``labels`` annotators judge each pair; a share ``mixed`` of the pairs has one response that goes along with the
+    user. With the values given here two honest annotators agree on 73% of the pairs, one agrees with themselves on
+    80%, they go along with the user in 55% of the mixed pairs (standard deviation .03 between annotators), and their
+    true side shares have a standard deviation of .016.
     """
 
     judgements: int = 200
@@ -47,6 +49,7 @@ class Design:
     flattery_rate: float = 0.82
     likeness: float = -0.3
     ties: float = 0.0
+    swap: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +121,7 @@ def simulate(roles: Counter[Role], design: Design, rng: np.random.Generator) -> 
     weight = rng.normal(agreement_logit(design, design.agreement_rate), design.agree_spread, total)
     weight[role == "flatterer"] = agreement_logit(design, design.flattery_rate)
     gamma = rng.normal(design.side, design.side_spread, total)
+    scale[role == "flatterer"] = 1.0  # so that the rate is the design's
     gamma[role == "side"] = 0.0  # the share of first places comes from the clicks alone
 
     private = rng.normal(0, 1, (total, pairs))[who, pair]  # the same when the annotator sees the pair again
@@ -125,6 +129,9 @@ def simulate(roles: Counter[Role], design: Design, rng: np.random.Generator) -> 
     missing = np.where(role[who] == "minority", np.sqrt(1 - design.likeness**2) * design.quality, 0.0)
     seen = shared + np.hypot(design.own, missing) * private
     turned = rng.random(len(pair)) < 0.5  # the second response of the pair is shown first
+    if again:
+        other_way = rng.random(len(repeated)) < design.swap
+        turned[-len(repeated) :] = np.where(other_way, ~turned[repeated], turned[-len(repeated) :])
     sign = np.where(turned, -1.0, 1.0)
     logit = scale[who] * seen + taste[who] * length[pair] + weight[who] * agrees[pair] + gamma[who] * sign
     chance = np.isin(role, ("random", "speeder"))[who] | (rng.random(len(who)) < design.lapse)

@@ -92,6 +92,7 @@ def main() -> None:
         Row(name="2 labels a pair", roles=ONE_OF_EACH, design=dataclasses.replace(usual, labels=2)),
         Row(name="5 labels a pair", roles=ONE_OF_EACH, design=dataclasses.replace(usual, labels=5)),
         Row(name="no pair in common", roles=ONE_OF_EACH, design=dataclasses.replace(usual, labels=1)),
+        Row(name="retests in random order", roles=ONE_OF_EACH, design=dataclasses.replace(usual, swap=0.0)),
         Row(name="20 retests", roles=ONE_OF_EACH, design=dataclasses.replace(usual, retests=0.1)),
         Row(name="5% lapses of everybody", roles=ONE_OF_EACH, design=dataclasses.replace(usual, lapse=0.05)),
     ]
