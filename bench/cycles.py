@@ -2,7 +2,7 @@
 
     python -m bench.cycles [--quick] [--simulations N] [--seed N]
 
-Every row is a design (prompts with three responses each, votes on each of the three pairs) and a truth. Transitive truths:
+Every row is a design (prompts with three responses each, votes on each of the three pairs) and a truth. Transitive:
 
 - ``bt``: Bradley-Terry, scores N(0, 1)
 - ``lapses``: the same with every fourth vote a coin flip

@@ -80,8 +80,8 @@ class ManyTriads:
 def cycle_p_values(triads: Triads, wins_a: IntArray, wins_b: IntArray) -> tuple[FloatArray, BoolArray]:
     """Intersection-union p-value of a cycle of majorities for each triad, (T,), and whether it goes a > b > c > a.
 
-    ``wins_a`` and ``wins_b``, (E,): votes for either end of every edge. The p-value is the largest of the three of exact
-    one-sided sign tests; it holds for any dependence between the edges (Berger 1982, Technometrics 24:295).
+    ``wins_a`` and ``wins_b``, (E,): votes for either end of every edge. The p-value is the largest of the three of
+    exact one-sided sign tests; it holds for any dependence between the edges (Berger 1982, Technometrics 24:295).
     """
     from scipy.stats import binom
 
@@ -104,7 +104,7 @@ def holm_adjusted(p_values: FloatArray) -> FloatArray:
 def mixture(around: IntArray, votes: IntArray) -> Mixture:
     """Returns the strengths of (T, 3) votes as estimated among transitive ones and among all, by EM."""
     patterns, counts = np.unique(_canonical(around, votes), axis=0, return_counts=True)
-    transitive, cyclic = _configurations()
+    transitive, _ = _configurations()
     likelihoods = _likelihoods(patterns[:, :3], patterns[:, 3:])
     null, null_fit = _em(likelihoods[:, : len(transitive)], counts.astype(float))
     free, free_fit = _em(likelihoods, counts.astype(float))
@@ -242,14 +242,21 @@ def _power(
 def votes_needed(
     transitive: FloatArray, triads: int, rng: np.random.Generator, *, power: float = 0.9, simulations: int = 60
 ) -> int | None:
-    """The least votes per edge at which as many triads would show the reference cycles with this power, or None."""
-    for each in VOTES_TRIED:
-        votes = np.full((triads, 3), each)
+    """The least votes per edge at which as many triads would show the reference cycles with this power, or None.
+
+    Among ``VOTES_TRIED``, by bisection: more votes show more.
+    """
+    low, high = 0, len(VOTES_TRIED)
+    while low < high:
+        middle = (low + high) // 2
+        votes = np.full((triads, 3), VOTES_TRIED[middle])
         null = [mixture(draw(transitive, votes, rng), votes).statistic for _ in range(simulations)]
         critical = float(np.quantile(null, 1 - MANY_LEVEL, method="higher"))
         if _power(transitive, votes, critical, rng, simulations) >= power:
-            return each
-    return None
+            high = middle
+        else:
+            low = middle + 1
+    return VOTES_TRIED[low] if low < len(VOTES_TRIED) else None
 
 
 def single_power(votes: IntArray, level: float) -> float:

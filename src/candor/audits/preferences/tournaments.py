@@ -238,7 +238,7 @@ def cyclic(around: IntArray, votes: IntArray) -> tuple[BoolArray, BoolArray]:
 
 
 def cyclic_triads(wins: IntArray) -> int:
-    """Returns d = C(n, 3) - sum_i C(s_i, 2), the cyclic triads of a complete tournament (Kendall and Babington Smith 1940).
+    """Returns d = C(n, 3) - sum_i C(s_i, 2), the cyclic triads of a complete tournament (Kendall 1940).
 
     ``wins`` holds the number of items that each of the n items beats, (n,). Raises ValueError where they do not add up
     to one winner per pair.

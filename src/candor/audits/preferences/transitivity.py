@@ -202,7 +202,9 @@ def _answer(tournaments: Tournaments, cycles: Cycles, level: Level, seed: int) -
     """The verdict on cycles, what it means, and what to do."""
     shown, many, count = cycles.shown, cycles.many, len(cycles.triads)
     if not count:
-        why = f"Cannot tell: votes go round in longer loops, but no three {level.item}s were all compared with each other."
+        why = (
+            f"Cannot tell: votes go round in long loops, but no three {level.item}s were all compared with each other."
+        )
         return Verdict.CANNOT_TELL, why, ASK_PAIRS
     if cycles.found:
         parts = []
@@ -398,8 +400,8 @@ def _fit_check(seed: int, scale: OneScale, cycles_found: bool, level: Level) -> 
             verdict=Verdict.NOTE,
             meaning=f"Not quite: {figures}. {cause}",
             advice=(
-                "A reward model trained on such votes misjudges how sure preferences are. Look for annotators who lapse "
-                "or differ, model ties as ties, and trust the order of scores more than their differences."
+                "A reward model trained on such votes misjudges how sure preferences are. Look for annotators who "
+                "lapse or differ, model ties as ties, and trust the order of scores more than their differences."
             ),
             findings=(_finding(name, measure, level, seed),),
         )
