@@ -110,7 +110,7 @@ def stem(file: str) -> str:
     """The name of a file without its endings, such as ``pairs`` for ``data/pairs.jsonl.gz``."""
     path = Path(file)
     name = path.name if path.name not in ("", "..") else path.resolve().name
-    return _ENDINGS.sub("", name) or name or "audit"
+    return _ENDINGS.sub("", name) or "audit"
 
 
 def fails(document: Mapping[str, Any], fail_on: FailOn) -> bool:
