@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from candor.audits.stats import Interval, difference_of_independent
-from candor.records import Check, Finding
+from candor.records import Check
 
 Key = tuple[str, str, str]
 
@@ -18,40 +19,37 @@ def changes(before: Iterable[Check], after: Iterable[Check]) -> list[Mapping[str
     errors are positively correlated and the interval is wider than it need be.
     """
     earlier, later = dict(_figures(before)), dict(_figures(after))
-    return [_change(key, earlier[key], later[key]) for key in later if key in earlier]
+    return [_change(key, earlier[key], figure) for key, figure in later.items() if key in earlier]
 
 
-def _figures(checks: Iterable[Check]) -> Iterator[tuple[Key, Finding]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Figure:
+    estimate: float
+    interval: Interval
+    n: int
+
+
+def _figures(checks: Iterable[Check]) -> Iterator[tuple[Key, _Figure]]:
     for check in checks:
         for found in check.findings:
             if found.estimate is not None and found.ci_low is not None and found.ci_high is not None:
-                yield (check.name, found.metric, found.subject), found
+                interval = Interval(low=found.ci_low, high=found.ci_high, method="given")
+                figure = _Figure(estimate=found.estimate, interval=interval, n=found.n)
+                yield (check.name, found.metric, found.subject), figure
 
 
-def _change(key: Key, before: Finding, after: Finding) -> Mapping[str, Any]:
-    first, second = _interval(before), _interval(after)
-    low, high = (_number(before.estimate), _number(after.estimate))
-    interval = difference_of_independent(high, second, low, first)
+def _change(key: Key, before: _Figure, after: _Figure) -> Mapping[str, Any]:
+    interval = difference_of_independent(after.estimate, after.interval, before.estimate, before.interval)
     check, metric, subject = key
     return {
         "check": check,
         "metric": metric,
         "subject": subject,
-        "before": low,
-        "after": high,
-        "difference": high - low,
+        "before": before.estimate,
+        "after": after.estimate,
+        "difference": after.estimate - before.estimate,
         "ci_low": interval.low,
         "ci_high": interval.high,
         "n_before": before.n,
         "n_after": after.n,
     }
-
-
-def _interval(found: Finding) -> Interval:
-    return Interval(low=_number(found.ci_low), high=_number(found.ci_high), method="given")
-
-
-def _number(value: float | None) -> float:
-    if value is None:
-        raise ValueError("a figure without a value was let through")
-    return value

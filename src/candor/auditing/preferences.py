@@ -20,6 +20,7 @@ from candor.audits.preferences import (
     hygiene,
     label_errors,
     learning_curve,
+    light_model,
     position,
     transitivity,
     what_labels_reward,
@@ -32,20 +33,6 @@ from candor.protocols import AgreementReader
 from candor.records import Check, to_json
 from candor.report.preferences import write_audit
 from candor.runs.provenance import now
-
-Ask = Callable[[Survey], list[Check]]
-
-ASKED: tuple[tuple[str, Ask], ...] = (
-    ("agreement", agreement.checks),
-    ("annotators", annotators.checks),
-    ("what the labels reward", what_labels_reward.checks),
-    ("position", position.checks),
-    ("transitivity", transitivity.checks),
-    ("clarity", clarity.checks),
-    ("label errors", label_errors.checks),
-    ("learning curve", learning_curve.checks),
-)
-"""What is asked after hygiene, in the order in which it is told."""
 
 EVERY = 1_000
 """Comparisons between two signs of life."""
@@ -96,7 +83,7 @@ def audit_preferences(
         "checks": to_json(checks),
         "against": None,
     }
-    if other is not None:
+    if other is not None and texts.other is not None:
         before = audit.checks(other, texts.other)
         document["against"] = {
             "source": other.source,
@@ -139,16 +126,12 @@ class _Audit:
         found = replace(found, source=str(source), format=stream.format, rows=stream.rows, **_left_out(stream))
         return _Read(source=str(source), survey=found, facts=data_facts(stream, found))
 
-    def checks(self, read: _Read, texts: TextFacts | None, other: Survey | None = None) -> list[Check]:
+    def checks(self, read: _Read, texts: TextFacts, other: Survey | None = None) -> list[Check]:
         """Every check of one file, its examples with their texts."""
         found: list[Check] = []
-
-        def hygienic(survey: Survey) -> list[Check]:
-            return hygiene.checks(survey, texts=texts, context=self.context, other=other)
-
-        for name, ask in (("hygiene", hygienic), *ASKED):
+        for name, ask in _questions(read.survey, texts, self.context, other):
             self.tell.start(name)
-            found += ask(read.survey)
+            found += ask()
             self.tell.finish()
         return with_texts(read.source, found, skip_bad=self.skip_bad)
 
@@ -158,6 +141,22 @@ class _Audit:
                 share = stream.share
                 self.tell.update(count, {} if share is None else {"share": share})
             yield item
+
+
+def _questions(
+    found: Survey, texts: TextFacts, context: int | None, other: Survey | None
+) -> Iterator[tuple[str, Callable[[], list[Check]]]]:
+    """What is asked, in the order in which it is told."""
+    yield "hygiene", lambda: hygiene.checks(found, texts=texts, context=context, other=other)
+    yield "agreement", lambda: agreement.checks(found)
+    yield "annotators", lambda: annotators.checks(found)
+    yield "what the labels reward", lambda: what_labels_reward.checks(found)
+    yield "position", lambda: position.checks(found)
+    yield "transitivity", lambda: transitivity.checks(found)
+    yield "clarity", lambda: clarity.checks(found)
+    data = light_model.design(found, groups=texts.groups)
+    yield "label errors", lambda: label_errors.checks(found, data)
+    yield "learning curve", lambda: learning_curve.checks(found, data)
 
 
 def _left_out(stream: ComparisonStream) -> dict[str, Mapping[str, int]]:
