@@ -36,5 +36,5 @@ def test_a_name_on_the_hub_has_to_become_a_file_first() -> None:
             "owner/name: no such file (a dataset on the hub has to become a file first: "
             "candor convert owner/name pairs.jsonl --to candor)"
         )
-    with pytest.raises(InputError, match="none.jsonl: no such file"):
+    with pytest.raises(InputError, match=r"none\.jsonl: no such file"):
         sources.comparison_file("none.jsonl")
