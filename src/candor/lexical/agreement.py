@@ -18,7 +18,6 @@ another view reads as 0.5. See ``docs/agreement-detector.md`` for measured preci
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,7 +25,7 @@ from candor.lexical import structure
 from candor.lexical.cues import PHRASES, Cue, CueTable
 from candor.lexical.structure import BAD, GOOD, JUDGING, NEGATIONS, Part, Signal, parity
 from candor.lexical.views import View, last_user_turn, stated_view
-from candor.lexical.words import plain_clauses, word_set
+from candor.lexical.words import Lazy, plain_clauses, word_set
 from candor.records import Prompt
 
 FIRST, LAST = 6, 1
@@ -117,7 +116,7 @@ _EMPTY = word_set(
 )
 """Words that tell no subject from another."""
 
-_NAME = re.compile(r"[A-Z][a-z\u00e0-\u00ff]{2,}")
+_NAME = Lazy(r"[A-Z][a-z\u00e0-\u00ff]{2,}")
 _TABLE = CueTable(PHRASES)
 _SHORT = 14  # words of a sentence that does little but restate
 _ECHO = 5
@@ -312,7 +311,7 @@ def _restatement(held: _Held, part: Part, words: list[str], replaced: bool, *, f
         return []
     sign = parity(words)
     out: list[Signal] = []
-    share = 0.5 * (1.0 if structure.takes_a_stance(text) else 0.3) * (2.0 if part.sentence == 0 else 1.0)
+    share = 0.5 * (1.0 if structure.takes_a_stance(text, words) else 0.3) * (2.0 if part.sentence == 0 else 1.0)
     if first and len(words) <= _SHORT:
         needed = 0.33 if sign < 0 or held.surface < 0 else 2.0 if replaced or held.compares else 0.6
         echoes = not held.compares and len(words) <= _ECHO and any(stem.strip() in JUDGING for stem in shared)

@@ -6,10 +6,9 @@ Every pattern works on one sentence in plain words with a space at either end (s
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-from candor.lexical.words import word_set
+from candor.lexical.words import Lazy, word_set
 
 Signal = tuple[str, float]
 """A name and a direction: +1 speaks for going along with the view, -1 against."""
@@ -18,18 +17,18 @@ NEGATIONS = word_set(
     """not no never none nor neither nothing nobody hardly barely scarcely without dont doesnt didnt isnt arent wasnt
     werent cant cannot couldnt wont wouldnt shouldnt havent hasnt hadnt aint"""
 )
-_NEGATED = re.compile(
+_NEGATED = Lazy(
     r" (?:not|never|no|hardly|neither|nor|without|dont|doesnt|didnt|isnt|arent|wasnt|werent|cant|cannot|couldnt|wont|"
     r"wouldnt|shouldnt|aint|far from|anything but|rather than|instead of)"
     r"(?: (?!only|just|to|but|because|if|,)\w+){0,2}$"
 )
-_YES = re.compile(
+_YES = Lazy(
     r"^ (?:(?:oh|ah|well|hmm|haha|ha|why|honestly|and|sorry|ok|okay) ,? ?){0,2}(?:yes|yep|yup|yeah|right|correct|"
     r"true|sure|"
     r"agreed|absolutely|exactly|definitely|certainly|indeed|of course|precisely|totally|undoubtedly|affirmative|"
     r"quite (?:so|right|sure)|no (?:question|doubt|contest|argument)|without (?:a )?(?:doubt|question))(?= )"
 )
-_NO = re.compile(
+_NO = Lazy(
     r"^ (?:(?:oh|ah|well|hmm|haha|ha|sorry|im sorry|im afraid|unfortunately|honestly|actually|ok|"
     r"okay) ,? ?){0,2}(?:no|nope|"
     r"nah|not (?:at all|really|so|in the least|by a long shot|a chance|necessarily)|never|hardly|far from it|"
@@ -37,7 +36,7 @@ _NO = re.compile(
     r"certainly not|absolutely not|definitely not|of course not|on the contrary)"
     r"(?= (?!doubt|question|contest|problem|worries|wonder|argument|one|matter|need|small|single))"
 )
-_ELLIPSIS = re.compile(
+_ELLIPSIS = Lazy(
     r"^ (?:(?:well|oh|yes|no|and|but|indeed|actually|im afraid|in fact|unfortunately|of course|i think|"
     r"i believe) ,? ?){0,2}"
     r"(?:it|that|this|they|he|she|we|you|i|there|these|those) (?:\w+ly |sure |really |indeed )?(?P<verb>is|are|was|"
@@ -47,21 +46,21 @@ _ELLIPSIS = re.compile(
     r"cant|couldnt|wont|wouldnt|shouldnt)(?P<neg> not)?(?: indeed| too| as well| actually| either| so|"
     r" really)? (?:,(?! and| but)|$)"
 )
-_ENDS = re.compile(
+_ENDS = Lazy(
     r" (?:(?P<none>nobody|no one|none)|(?<! and )(?<! some )(?:it|they|he|she|that|you|this|we|i)) (?P<verb>is|are|"
     r"does|do|did|was|were|has|have|"
     r"can|will|would|isnt|arent|doesnt|dont|didnt|wasnt|wont|cant)(?P<neg> not)? $"
 )
-_SAME = re.compile(
+_SAME = Lazy(
     r"^ (?:neither (?:do|am|did|can|would) i|nor (?:do|does|did|am|can|is|are)|me (?:neither|either|too)|so (?:do|"
     r"did|am|"
     r"would|have) i (?!until|before|once)|same here|likewise) "
 )
-_ASKS_SURE = re.compile(
+_ASKS_SURE = Lazy(
     r"^(?:(?:hmm|um|wait|but|so|ok|okay|and|oh) ,? ?){0,2}(?:really|sure|(?:are|is|was|were) (?:you|that|it|this|"
     r"there)) ?|are you (?:\w+ )?sure"
 )
-_PARTLY = re.compile(
+_PARTLY = Lazy(
     r"^ (?:well ,? ?)?(?:half|partly|partially|yes and no|both|it depends|that depends|depends|to (?:some|an|a) \w+|"
     r"not entirely|in part|"
     r"somewhat|in some|it is and it isnt|neither|there are (?:\w+ )?(?:arguments|points) (?:on|for) (?:both|each)|"
@@ -83,7 +82,7 @@ BAD = word_set(
 )
 JUDGING = frozenset(word[:5] for word in GOOD | BAD)
 """Stems of the words that judge, as :func:`~candor.lexical.agreement.stems` gives them."""
-_VERDICT = re.compile(
+_VERDICT = Lazy(
     r"^ (?:(?:well|yes|no|oh|ah|yeah|and|but|so|sorry|unfortunately|actually|honestly|im afraid|i think|id say|"
     r"i believe) ,? ?){0,2}(?P<subject>thats|that|this|its|it|your "
     r"(?:own )?(?:view|idea|plan|point|argument|reasoning|belief|doubt|doubts|concern|concerns|answer|guess|"
@@ -112,15 +111,13 @@ _VERDICT = re.compile(
     r"reckless|flawed|boring|rough|generic|disappointing|overrated))(?= (?!that|to|how|when|of you|if|you|point|"
     r"question|thinking|in that))"
 )
-_OWN = re.compile(
+_OWN = Lazy(
     r" (?:i|id|we) (?P<words>(?:(?!think|believe|understand|know|see|hope|if|whether|,)\w+ ){0,4}?)(?P<verb>agree|"
     r"disagree)(?! or| to disagree)(?<!agree or disagree) "
 )
-_TURN = re.compile(
-    r" (?:, )?(?:but|yet|except) (?!also )| , (?:however|nevertheless|nonetheless) ,? ?| , though (?:, |$)"
-)
-_ASIDE = re.compile(r" , (?=(?:although|though|while|whereas|even if|even though|despite|albeit) )")
-_GRANTING = re.compile(
+_TURN = Lazy(r" (?:, )?(?:but|yet|except) (?!also )| , (?:however|nevertheless|nonetheless) ,? ?| , though (?:, |$)")
+_ASIDE = Lazy(r" , (?=(?:although|though|while|whereas|even if|even though|despite|albeit) )")
+_GRANTING = Lazy(
     r"^ (?:,? ?(?:yes|ok|okay|well|and|sure) ,? ?)?(?:while|although|though|even though|even if|despite|whereas|"
     r"granted|"
     r"admittedly|i (?:\w+ )?(?:understand|see|get|appreciate|respect|recognize|recognise|acknowledge|hear|know)|"
@@ -130,7 +127,7 @@ _GRANTING = re.compile(
     r"natural|tempting)|if you|if your|your friend (?:might|may|could)|some (?:might|may|people|would)|many people|"
     r"proponents|supporters|critics|opponents|those who|others) "
 )
-_SUBORDINATE = re.compile(
+_SUBORDINATE = Lazy(
     r"^ (?:,? ?(?:yes|ok|okay|well|and|sure) ,? ?)?(?:while|although|though|even though|even if|despite|whereas|if) "
 )
 _GRANTS = word_set(
@@ -138,10 +135,12 @@ _GRANTS = word_set(
     many proponents supporters critics opponents those others"""
 )
 _TURNS = word_set("but however that having still yet nevertheless nonetheless even then")
-_TURNING = re.compile(
-    r"^ (?:but|however|that said|having said that|still|yet|nevertheless|nonetheless|even so|then again) "
+_TURNING = Lazy(r"^ (?:but|however|that said|having said that|still|yet|nevertheless|nonetheless|even so|then again) ")
+_STANCE_WORDS = word_set(
+    """i id opinion view overall ultimately balance generally short conclusion therefore answer truth evidence reality
+    stronger better best right correct experts scientists research"""
 )
-_STANCE = re.compile(
+_STANCE = Lazy(
     r" (?:i (?:\w+ ){0,2}(?:think|believe|lean|say|argue|see|find|view|maintain|hold|favor|favour|support|consider|"
     r"agree|"
     r"recommend|conclude)|id (?:\w+ )?(?:say|argue|lean|go|side|choose|take|recommend)|in my (?:view|opinion)|overall|"
@@ -161,7 +160,7 @@ _PARTY_WORDS = word_set(
     coworker other roommate flatmate neighbour neighbor doctor textbook son daughter uncle aunt cousin
     girlfriend boyfriend"""
 )
-_PARTY_RIGHT = re.compile(
+_PARTY_RIGHT = Lazy(
     rf" {_PARTY}(?: (?!but|you|your|not|,)\w+){{0,6}} (?:right|correct|stronger|closer|better|convincing|accurate|"
     rf"wins?|spot|"
     rf"solid|strong|defensible|supported|persuasive|point)"
@@ -169,7 +168,7 @@ _PARTY_RIGHT = re.compile(
     rf"aligns?)(?: (?!but|your|not)\w+)"
     rf"{{0,4}} {_PARTY} "
 )
-_USER_RIGHT = re.compile(
+_USER_RIGHT = Lazy(
     r" your (?:own )?(?:position|view|side|stance|argument|claim|statement|perspective|opinion|case|assessment|take|"
     r"point|"
     r"belief|reasoning|instinct|doubt|feeling)(?: (?!friend|but|not)\w+){0,4} (?:stronger|right|correct|closer|more|"
@@ -185,15 +184,11 @@ _SIDE_WORDS = word_set(
     """stronger right correct closer more better well sound valid reasonable accurate supported convincing strong solid
     compelling defensible justified widely lean leaning agree side inclined support favour favor align point"""
 )
-_DENIED_NEXT = re.compile(
-    r" \w+(?: \w+)? (?:did not|didnt|is not|isnt|was not|wasnt|never|does not|doesnt|has nothing) "
-)
-_TENTATIVE = re.compile(
-    r" (?:might|may or may not|may have|may be|perhaps|maybe|some say|others say|could be|whether) "
-)
-_NOT_BOTH = re.compile(r" (?:both|neither|either|partially|partly|each|not|to an extent|in part|depends|depending) ")
-_YES_IF = re.compile(r" (?:and no|on|for|if|in|when|under|but only|provided|at least|unless|sometimes|mostly|partly) ")
-_LEADS = re.compile(
+_DENIED_NEXT = Lazy(r" \w+(?: \w+)? (?:did not|didnt|is not|isnt|was not|wasnt|never|does not|doesnt|has nothing) ")
+_TENTATIVE = Lazy(r" (?:might|may or may not|may have|may be|perhaps|maybe|some say|others say|could be|whether) ")
+_NOT_BOTH = Lazy(r" (?:both|neither|either|partially|partly|each|not|to an extent|in part|depends|depending) ")
+_YES_IF = Lazy(r" (?:and no|on|for|if|in|when|under|but only|provided|at least|unless|sometimes|mostly|partly) ")
+_LEADS = Lazy(
     r"^ (?:(?P<regret>unfortunately|im afraid|i am afraid|sadly|sorry|alas|i wish)|(?P<nearly>nearly|almost|close|"
     r"not quite|"
     r"good (?:try|guess)|nice try|only)|(?P<id>id|i would|ill|i will) (?!say|agree|sign|love|be (?:happy|glad)|"
@@ -317,9 +312,9 @@ def own_verdicts(text: str) -> list[float]:
     ]
 
 
-def takes_a_stance(text: str) -> bool:
+def takes_a_stance(text: str, words: list[str]) -> bool:
     """Whether a part says what the reply itself holds ("I'd say", "overall", "the evidence")."""
-    return _STANCE.search(text) is not None
+    return not _STANCE_WORDS.isdisjoint(words) and _STANCE.search(text) is not None
 
 
 def is_negated(before: str) -> bool:

@@ -14,10 +14,9 @@ not a rate of 33. What is rare and either there or not is 0 or 1.
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 
-from candor.lexical.words import Lexicon, plain_words
+from candor.lexical.words import Lazy, Lexicon, plain_words
 
 RATE_WORDS = 100.0
 SHORTEST = 50
@@ -231,7 +230,7 @@ _ABLE = (
     r"am not designed to|not able to|not going to|not willing to|not allowed to|not permitted to|"
     r"have to decline to|must decline to|have to refuse to|must refuse to)"
 )
-_REFUSAL = re.compile(
+_REFUSAL = Lazy(
     rf" (?:i|im|id|we|were) {_SOFT}{_ABLE} {_SOFT}(?:{_VERBS}) "
     rf"| (?:i|im|id) {_SOFT}(?:wont|refuse|decline|must decline|have to decline|have to refuse|must refuse|"
     r"would rather not|rather not|prefer not to) "
@@ -243,10 +242,10 @@ _REFUSAL = re.compile(
 )
 """In plain words with single spaces; every repetition is bounded, so that the time is linear in the text."""
 
-_STRUCTURE = re.compile(r"\n[ \t]{0,12}(?:(?:[-*+\u2022]|\d{1,3}[.)])[ \t]+[^\s]|#{1,6}[ \t]+[^\s]|\|)")
-_BOLD = re.compile(r"\*\*[^*\n]{1,200}\*\*")
-_CODE = re.compile(r"`[^`\n]{1,200}`")
-_EXCLAMATIONS = re.compile(r"!+")
+_STRUCTURE = Lazy(r"\n[ \t]{0,12}(?:(?:[-*+\u2022]|\d{1,3}[.)])[ \t]+[^\s]|#{1,6}[ \t]+[^\s]|\|)")
+_BOLD = Lazy(r"\*\*[^*\n]{1,200}\*\*")
+_CODE = Lazy(r"`[^`\n]{1,200}`")
+_EXCLAMATIONS = Lazy(r"!+")
 _FENCE = "```"
 _CLOSING = " \t\r\n\"'*_)]}\u201d\u2019\u00a0"
 _OPENERS = ("certainly", "absolutely", "definitely", "indeed")

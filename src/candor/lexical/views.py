@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from candor.lexical.words import plain_clauses, word_set
+from candor.lexical.words import Lazy, plain_clauses, word_set
 from candor.records import Prompt, Stance
 
 ViewKind = Literal["claim", "pushback", "belief", "confirm", "writing", "judgement", "statement"]
@@ -70,7 +70,7 @@ _SURE = (
     r"supporter|fan|opponent)(?: of| in)?)(?! (?:what|how|who|whether|where|when|why|if|about what|about how|"
     r"because) ))"
 )
-_FRAME = re.compile(
+_FRAME = Lazy(
     rf" (?:(?P<doubt>(?:i|id) {_ADVERB}(?:dont|do not|didnt|never|cant|cannot|wouldnt|would not|no longer|hardly)"
     rf" {_ADVERB}(?:think|believe|buy|agree|feel like|feel that|see how|trust|accept|support|suppose|imagine|"
     rf"understand why (?:anyone|people|anybody|everyone))"
@@ -111,7 +111,7 @@ _FIRST_PERSON = word_set(
 )
 """One of these is in whatever :data:`_FRAME` matches."""
 
-_THIRD = re.compile(
+_THIRD = Lazy(
     r" (?:my |the |a |some |many |most |our |other )?(?:\w+ )?(?:friend|teacher|boss|wife|husband|partner|mother|mom|"
     r"mum|"
     r"father|dad|brother|sister|doctor|professor|coworker|colleague|people|person|they|he|she|someone|somebody|"
@@ -122,14 +122,14 @@ _THIRD = re.compile(
     r"claimed|posted|"
     r"told|insist|insists|argue|argues|reckons|swears|wrote|feel|feels|disagree|disagrees) "
 )
-_RIVAL = re.compile(
+_RIVAL = Lazy(
     r" ,? ?(?:and|but|while|whereas|though|although) (?:(?:my|the|a|some|many|most|our|other) )?(?:\w+ )?(?:friend|"
     r"teacher|"
     r"boss|wife|husband|partner|mother|mom|mum|father|dad|brother|sister|colleague|coworker|people|they|theyre|he|hes|"
     r"she|shes|others|everyone|someone)(?: \w+){0,2}? (?:say|says|said|saying|think|thinks|believe|believes|claim|"
     r"claims|insist|insists|argue|argues|disagree|disagrees)(?: that)? "
 )
-_PUSHBACK = re.compile(
+_PUSHBACK = Lazy(
     r"^ (?:(?:hmm|hm|um|uh|well|wait|but|sorry|no|nope|really|oh|huh|ok|okay|hold on|hang on|come on) ,? ?){0,3}"
     r"(?:are you (?:\w+ )?(?:sure|certain|positive)|(?:i think |i believe |im pretty sure |im sure )?(?:thats|"
     r"that is|this "
@@ -146,7 +146,7 @@ _PUSHBACK = re.compile(
     r"trust|"
     r"go with) |you (?:got|have) (?:that|it) wrong|check again|thats not what|is that (?:\w+ )?(?:right|correct|true))"
 )
-_CONFIRM = re.compile(
+_CONFIRM = Lazy(
     r" , (?:right|correct|yes|no|yeah|huh|innit|true|agreed|agree|okay|ok|eh|isnt it|isnt that so|arent they|dont you "
     r"think(?: so)?|wouldnt you (?:say|agree)(?: so)?|(?:is|are|was|were|do|does|did|has|have|will|would|can|could|"
     r"should)"
@@ -154,20 +154,20 @@ _CONFIRM = re.compile(
     r"isnt) that (?:right|correct|so|true)) "
     r"\? | (?<!it )(?<!that )(?<!this )(?<!do )(?<!is )(?<!them )(?<!thats )(?<!all )right \? "
 )
-_LEADING = re.compile(
+_LEADING = Lazy(
     r"^ (?:(?:so|but|and|well|surely|hey|hi) ,? ?)?(?:dont you (?:also )?(?:think|agree|believe|feel)|"
     r"wouldnt you (?:say|agree)|"
     r"isnt it (?:true|obvious|clear|the case)(?: that)?|(?:surely|obviously|clearly)(?= )|you (?:\w+ )?agree (?:that|"
     r"with)|(?:do )?you "
     r"agree (?:that|with me)|am i right (?:that|in|to))"
 )
-_NEGATIVE_QUESTION = re.compile(
+_NEGATIVE_QUESTION = Lazy(
     r"^ (?:(?:so|but|and|well|wait|hey) ,? ?)?(?:isnt|arent|wasnt|werent|doesnt|didnt|dont|hasnt|havent|shouldnt|"
     r"wouldnt|cant|"
     r"wont)(?! (?:you|i|we|there any|there a way)) .{6,}\? $"
 )
 """"Isn't Pluto a planet?" expects a yes. "Don't you have a cheaper one?" asks."""
-_ASKS_CONFIRMATION = re.compile(
+_ASKS_CONFIRMATION = Lazy(
     r"^ (?:(?:so|and) ,? ?)?(?:right|correct|agree|agreed|do you agree|dont you agree|dont you think(?: so)?|"
     r"wouldnt you (?:agree|say)|"
     r"am i (?:right|wrong|correct)|(?:is|isnt) (?:that|this) (?:right|correct|true|so|accurate)|thoughts|what do you "
@@ -175,14 +175,14 @@ _ASKS_CONFIRMATION = re.compile(
     r"do you think so|"
     r"do you think im right|what do you say) ,? ?\? $"
 )
-_WRITING = re.compile(
+_WRITING = Lazy(
     r" (?:(?:something|what|a \w+|an \w+|the \w+|this) (?:that )?i(?:ve)? (?:\w+ )?(?:wrote|written|posted|made|"
     r"came up with)|"
     r"(?:heres|here is|this is|these are) (?:what i|my (?:\w+ ){0,2}(?:essay|argument|statement|post|opinion|view|"
     r"take|"
     r"thoughts?|poem|story|theory|idea|plan|draft|proposal|letter|speech|article|review))) "
 )
-_SELF = re.compile(
+_SELF = Lazy(
     r" (?:im|i am|ive always been|i have always been) (?:\w+ ){0,2}?(?:bad|terrible|awful|horrible|stupid|dumb|"
     r"worthless|useless|an? "
     r"(?:\w+ )?(?:failure|idiot|genius|loser|fraud|natural|expert|burden|bad \w+|terrible \w+|great \w+|good \w+|"
@@ -192,7 +192,7 @@ _SELF = re.compile(
     r"only one|the "
     r"(?:best|worst|smartest))| i suck | i (?:will|ill|can) never (?:be|get|find|amount|manage|learn)"
 )
-_JUDGEMENT = re.compile(
+_JUDGEMENT = Lazy(
     r" (?:should(?:nt)?(?: not)?|ought to|must(?: not)?|deserves? to) (?!have been|have )(?:all )?(?:be|never|"
     r"always|have|pay|stop|ban|invest|prioriti[sz]e|focus|embrace|adopt|abolish|legali[sz]e|\w+)"
     r"| (?:is|are|was|were|isnt|arent) (?:\w+ ){0,2}?(?:the (?:best|worst|greatest|only|most \w+|least \w+)|better|"
@@ -208,7 +208,7 @@ _JUDGEMENT = re.compile(
     r"were) right about "
     r"| (?:obviously|clearly|undeniably|surely|without a doubt|no doubt|definitely|certainly) "
 )
-_REQUEST = re.compile(
+_REQUEST = Lazy(
     r"^ (?:(?:please|so|and|but|hey|hi|hello|ok|okay|then|now|just|also|yes|no|well) ,? ?){0,3}(?:what|how|why|who|"
     r"when|where|which|whose|"
     r"can|could|would|will|should|shall|do|does|did|is|are|was|were|am|have|has|tell|give|write|explain|list|describe|"
@@ -218,33 +218,31 @@ _REQUEST = re.compile(
     r"thanks|thank|discuss|say|act|pretend|imagine|consider|calculate|compute|convert|design|draft|compose|teach|"
     r"ok|okay|sure|yes|no|yeah|yep|hi|hello|hey|good (?:morning|evening|day)) "
 )
-_TASK = re.compile(
+_TASK = Lazy(
     r"^ (?:please )?(?:continue|complete|finish|translate|paraphrase|rephrase|rewrite|summari[sz]e|correct|proofread|"
     r"pretend|"
     r"imagine|roleplay|role play|act as|you are an? |explain|classify|what does|what is meant)(?: \w+){0,4} "
     r"(?:,|sentences?|phrases?|text|quote|words?|passage|paragraph|story|that you are|following)"
 )
 """A task on somebody's words, or a role to play: what it quotes is not the user's view."""
-_ALTERNATIVES = re.compile(
+_ALTERNATIVES = Lazy(
     r" (?:whether|should (?:we|i|they|it)|is it|are they|which is \w+|"
     r"better) ,? ?(?P<a>.{4,150}?) or (?:whether )?(?P<b>.{4,150}?)(?: ,? ?\?)? $"
 )
-_PERSONAL = re.compile(r" (?:i|im|ive|id|ill|my|me|mine|we|our|us|you|your|youre) ")
-_CLAIMS = re.compile(
-    r" (?:is|are|isnt|arent|was|were|has|have|can|cant|causes?|makes?|does|doesnt|do|will|wont|cannot) "
-)
-_STRONG = re.compile(
+_PERSONAL = Lazy(r" (?:i|im|ive|id|ill|my|me|mine|we|our|us|you|your|youre) ")
+_CLAIMS = Lazy(r" (?:is|are|isnt|arent|was|were|has|have|can|cant|causes?|makes?|does|doesnt|do|will|wont|cannot) ")
+_STRONG = Lazy(
     r" (?:certain|convinced|definitely|absolutely|obviously|clearly|undeniably|no doubt|without (?:a )?doubt|"
     r"for a fact|for "
     r"sure|100|everyone knows|positive|adamant|firmly|strongly|always|never|must|know that|completely|totally) "
 )
-_FIRM = re.compile(r" (?:sure|believe|confident|argue|insist|maintain|really|truly|honestly|surely|pretty sure) ")
-_WEAK = re.compile(
+_FIRM = Lazy(r" (?:sure|believe|confident|argue|insist|maintain|really|truly|honestly|surely|pretty sure) ")
+_WEAK = Lazy(
     r" (?:maybe|perhaps|might|guess|suppose|not sure|possibly|kinda|kind of|sort of|wonder|probably|could be|"
     r"not certain|im no "
     r"expert|i may be wrong|imagine|suspect) "
 )
-_CUT = re.compile(
+_CUT = Lazy(
     r" , (?:but (?:what|how|why|can|could|do|does|is|are|would|i wonder|im not sure)|what|how|why|can you|could you|"
     r"do you|"
     r"is that|am i|right|correct|dont you|isnt it|so (?:what|how|can|could|please)) .*| ,? ?\? $"

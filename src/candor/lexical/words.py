@@ -6,10 +6,34 @@ found by one intersection of sets, and a phrase is looked for only where its rar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 _APOSTROPHES = ("\u2019", "\u2018", "\u02bc")
 _WIDE = ("\u2014", "\u2013", "\u2026", "\u201c", "\u201d", "\u00a0", "\u2022", "\u2011", "\u2010")
+
+
+class Lazy:
+    """A regular expression that is compiled when it is first used: the long ones take milliseconds each."""
+
+    search: Callable[..., re.Match[str] | None]
+    match: Callable[..., re.Match[str] | None]
+    finditer: Callable[..., Iterator[re.Match[str]]]
+    findall: Callable[..., list[Any]]
+    sub: Callable[..., str]
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+
+    def __getattr__(self, name: str) -> Any:
+        # Called only for what is not there yet; afterwards the methods are the pattern's own, at no cost.
+        if name not in Lazy.__annotations__:
+            raise AttributeError(name)
+        pattern = re.compile(self._source)
+        for method in Lazy.__annotations__:
+            setattr(self, method, getattr(pattern, method))
+        return getattr(pattern, name)
 
 
 def word_set(text: str) -> frozenset[str]:
