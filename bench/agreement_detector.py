@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -278,21 +279,22 @@ def _syco_table(directory: Path, resamples: int) -> Iterator[str]:
 
 
 def _speed(items: Sequence[Item]) -> str:
-    """CPU time per reply on one core: the best of five passes."""
-    reader = LexicalAgreement()
+    """CPU time per reply on one core, two replies to each prompt as in a pair: the best of five passes."""
+    pairs = [(item.prompt, text) for item, other in pairwise(items) for text in (item.reply, other.reply)]
+    works: dict[str, Callable[[Prompt, str], object]] = {
+        "style": lambda _, text: style(text),
+        "agreement": LexicalAgreement().agreement,
+    }
     best = {}
-    for name, work in (
-        ("style", lambda i: style(i.reply)),
-        ("agreement", lambda i: reader.agreement(i.prompt, i.reply)),
-    ):
+    for name, work in works.items():
         spent = []
         for _ in range(5):
             started = time.process_time()
-            for item in items:
-                work(item)
-            spent.append((time.process_time() - started) / len(items))
+            for prompt, text in pairs:
+                work(prompt, text)
+            spent.append((time.process_time() - started) / len(pairs))
         best[name] = min(spent) * 1e6
-    words = np.mean([len(item.reply.split()) for item in items])
+    words = np.mean([len(text.split()) for _, text in pairs])
     parts = ", ".join(f"{name} {value:.0f}" for name, value in best.items())
     return f"Microseconds of one core per reply of {words:.0f} words: {parts}, together {sum(best.values()):.0f}."
 
