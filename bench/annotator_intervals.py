@@ -2,9 +2,9 @@
 
     python -m bench.annotator_intervals [--sims 400] [--quick] [--seed 0]
 
-The truth is the value of a very large draw of the same design: of a large fit for the side bias, of numerical integration
-for the reliability. Annotators and pairs are drawn anew in every simulation, except where one annotator is looked at: that
-one stays, and the others are drawn anew.
+The truth is the value of a very large draw of the same design: of a large fit for the side bias, of numerical
+integration for the reliability. Annotators and pairs are drawn anew in every simulation, except where one annotator is
+looked at: that one stays, and the others are drawn anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What must not matter to fits does not: the order of rows, the numbers of items, weights against repeated rows, names."""
+"""What must not matter to fits does not: order of rows, numbers of items, weights against repeated rows, names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Side bias and reliability with pair effects integrated out: planted values, quadrature, and the joint fit as control."""
+"""Side bias and reliability, pair effects integrated out: planted values, quadrature, the joint fit as control."""
 
 from __future__ import annotations
 

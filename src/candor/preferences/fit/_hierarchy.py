@@ -64,7 +64,8 @@ class State:
 class Model:
     """The marginal likelihood of theta = (log beta, gamma, log tau), (2K + 1,).
 
-    Where the spread of gaps is 0 it stays 0: all slopes in log beta and log tau are then 0, and all labels make one row.
+    Where the spread of gaps is 0 it stays 0: all slopes in log beta and log tau are then 0, and all labels make one
+    row.
     """
 
     def __init__(self, labels: Labels, pooled: Pooled) -> None:
@@ -186,8 +187,9 @@ def _per_annotator(values: FloatArray) -> FloatArray:
 def fit_hierarchy(labels: Labels, pooled: Pooled) -> Hierarchy:
     """Returns the annotators' values that maximise the penalised marginal likelihood, with errors.
 
-    Newton's method; after every step the standard deviations between annotators are re-estimated by MacKay's fixed point
-    (1992, "Bayesian interpolation", section 4): the sum of squares over the number of values that the labels tell.
+    Newton's method; after every step the standard deviations between annotators are re-estimated by MacKay's fixed
+    point (1992, "Bayesian interpolation", section 4): the sum of squares over the number of values that the labels
+    tell.
     """
     model, k = Model(labels, pooled), labels.annotators
     prior = Prior(side=pooled.side, reliability_spread=0.3, side_spread=0.3)

@@ -1,7 +1,7 @@
 """Labels of pairs whose quality gap is integrated out: likelihood, score and information on a grid of gaps.
 
-A label is one of six kinds per annotator (side -1, 0 or 1, outcome 0 or 1), so the likelihood of all labels on a grid of
-gaps is a small table, and every sum over labels is a sparse product with the counts of kinds per pair. That is what
+A label is one of six kinds per annotator (side -1, 0 or 1, outcome 0 or 1), so the likelihood of all labels on a grid
+of gaps is a small table, and every sum over labels is a sparse product with the counts of kinds per pair. That is what
 makes a million labels cheap.
 """
 
@@ -32,8 +32,8 @@ class Grid:
 def grid(spread: float, labels: int) -> Grid:
     """Returns a grid fit for gaps of standard deviation ``spread`` and at most ``labels`` labels per pair.
 
-    The trapezoidal rule on analytic functions that vanish at both ends converges geometrically in 1 / step (Trefethen and
-    Weideman 2014, theorem 5.1), faster than Gauss-Hermite where the logistic function is steep against the normal.
+    The trapezoidal rule on analytic functions that vanish at both ends converges geometrically in 1 / step (Trefethen
+    and Weideman 2014, theorem 5.1), faster than Gauss-Hermite where the logistic function is steep against the normal.
     """
     step = min(0.6, 1.2 / max(spread, 1e-9)) / np.sqrt(max(1.0, labels / 4.0))
     half = min(int(np.ceil(_REACH / step)), 200)
@@ -76,7 +76,7 @@ class Kinds:
 
 
 def kinds_of(log_reliability: FloatArray, side: FloatArray, log_spread: float, x: FloatArray) -> Kinds:
-    """Returns the tables for annotators (K,) with P(outcome = 1) = sigma(beta_k tau x + gamma_k side): K * 6 kinds."""
+    """Returns the tables for annotators (K,), 6 K kinds, of sigma(beta_k tau x + gamma_k side)."""
     gap = np.exp(log_reliability + log_spread)[:, None] * x
     sides = np.tile(SIDES, len(log_reliability))
     outcomes = np.tile(OUTCOMES, len(log_reliability))[:, None]

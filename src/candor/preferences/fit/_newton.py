@@ -2,8 +2,8 @@
 
 The matrix is never inverted as a whole above ``DENSE`` parameters. Steps come from conjugate gradients; variances come
 from random vectors whose covariance is the inverse, Rao-Blackwellised (Siden, Lindgren, Bolin and Villani 2018,
-"Efficient covariance approximations for large sparse precision matrices", the simple estimator), which leaves an error of
-the order of one over the number of comparisons per item, and measures it.
+"Efficient covariance approximations for large sparse precision matrices", the simple estimator), which leaves an error
+of the order of one over the number of comparisons per item, and measures it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from candor.preferences.fit._numbers import FloatArray, IntArray, centred
+from candor.preferences.fit._numbers import FloatArray, IntArray, centred, sums
 
-DENSE = 2000
+DENSE = 1000
 """Up to so many connected parameters the inverse is exact."""
 
 ACCURACY = 0.01
@@ -32,8 +32,8 @@ class Information:
     """A positive semidefinite matrix H (P, P), known by what it does.
 
     ``apply`` gives H X for X (P, m). ``sample`` draws (P, m) with covariance H. ``matrix`` builds H as a sparse array.
-    ``groups`` (P,) names connected parts. ``free`` (P,) is 1 in parts whose values sum to 0, else 0: the constant vector
-    of such a part is an eigenvector of H, whatever its eigenvalue, and plays no role.
+    ``groups`` (P,) names connected parts. ``free`` (P,) is 1 in parts whose values sum to 0, else 0: the constant
+    vector of such a part is an eigenvector of H, whatever its eigenvalue, and plays no role.
     """
 
     apply: Callable[[FloatArray], FloatArray]
@@ -112,7 +112,7 @@ def _factorised(info: Information, rhs: FloatArray) -> FloatArray:
 def standard_errors(info: Information, seed: int) -> Errors:
     """Returns the square roots of the diagonal of the inverse of H, levels taken off: the errors of sum-to-zero scores.
 
-    Exact in connected parts of up to 2,000 parameters; above, from 16 random vectors at a time (at most 256) until the
+    Exact in connected parts of up to 1,000 parameters; above, from 16 random vectors at a time (at most 256) until the
     root mean square of the relative errors is below 1%. A parameter that nothing informs has error inf.
     """
     sizes = np.bincount(info.groups)
@@ -150,7 +150,7 @@ def _exact(info: Information, wanted: np.ndarray[Any, Any]) -> FloatArray:
             count = min(step, len(names) - begin)
             use = chosen[(entry_rank >= begin) & (entry_rank < begin + count)]
             flat = ((rank[info.groups[row[use]]] - begin) * size + place[row[use]]) * size + place[column[use]]
-            block = np.bincount(flat, weights=value[use], minlength=count * size * size).reshape(count, size, size)
+            block = sums(flat, value[use], int(count * size * size)).reshape(count, size, size)
             members = order[starts[names[begin : begin + count], None] + np.arange(size)]
             variance[members] = _inverse_diagonals(block, info.free[members[:, 0]])
     return np.sqrt(np.maximum(variance[wanted], 0.0))
@@ -176,7 +176,7 @@ def _sampled(info: Information, seed: int) -> tuple[FloatArray, float]:
 def sampled_errors(
     info: Information, seed: int, convention: Callable[[FloatArray], FloatArray], own: FloatArray
 ) -> Errors:
-    """Returns errors (P,) of ``convention`` (x), x with covariance H^-1, and the root mean square of their relative errors.
+    """Returns errors (P,) of ``convention`` (x), x with covariance H^-1, and their typical relative error.
 
     ``convention`` is linear and maps (P, m) to (P, m); ``own`` (P,) is how much of each value it leaves in place.
     """

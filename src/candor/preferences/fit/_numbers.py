@@ -24,6 +24,11 @@ def log_sigmoid(x: FloatArray) -> FloatArray:
     return np.minimum(x, 0.0) - np.log1p(np.exp(-np.abs(x)))
 
 
+def sums(place: IntArray, values: FloatArray, count: int) -> FloatArray:
+    """Returns the sums of ``values`` (N,) by ``place`` (N,), of shape (count,): floats also where N is 0."""
+    return np.bincount(place, weights=values, minlength=count).astype(np.float64, copy=False)
+
+
 def indices(name: str, values: ArrayLike, below: int | None = None, length: int | None = None) -> IntArray:
     """Returns ``values`` as integers of shape (N,).
 

@@ -89,8 +89,10 @@ class _Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class _Slopes:
-    """Per comparison (N,): slope of the log-likelihood in d = s_first - s_second and in each annotator value (N, A), and
-    the square root of the expected information in the direction of these slopes: ``root`` times ``in_d``, ``in_values``."""
+    """Per comparison (N,): slopes of its logit (or chance) in d = s_first - s_second and in each annotator's value.
+
+    ``pull`` times these is the slope of the log-likelihood, ``root`` times these the root of the expected information.
+    """
 
     pull: FloatArray
     root: FloatArray
@@ -152,7 +154,7 @@ class _Joint:
         return info, gradient
 
     def errors(self, theta: FloatArray, seed: int, convention: Callable[[FloatArray], FloatArray]) -> Errors:
-        """Errors of all values under a convention: exact up to 2,000 values, else sampled."""
+        """Errors of all values under a convention: exact up to 1,000 values, else sampled."""
         info, _ = self.parts(theta)
         if len(theta) > DENSE:
             return sampled_errors(info, seed, convention, self._own(convention))
@@ -164,7 +166,7 @@ class _Joint:
             units = np.column_stack([units, unit / np.sqrt(unit.sum())])
         dead = np.flatnonzero(info.diagonal <= 0)
         dense[dead, dead] = level
-        inverse = np.linalg.inv(dense + level * units @ units.T)
+        inverse: FloatArray = np.linalg.inv(dense + level * units @ units.T).astype(np.float64, copy=False)
         inverse = info.project(info.project(inverse).T)
         moved = convention(convention(inverse).T)
         return Errors(errors=np.sqrt(np.maximum(np.diagonal(moved), 0.0)), accuracy=0.0)
@@ -195,12 +197,12 @@ def bradley_terry_with_annotators(
 ) -> ItemsAndAnnotatorsFit:
     """Returns the fit of P(first wins) = sigma(beta_k (s_first - s_second) + gamma_k side).
 
-    All arrays are (N,): items (0 to ``items`` - 1), outcome 1 (first wins) or 0, annotator (0 to ``annotators`` - 1), and
-    side 1 (first was shown first), -1 or 0 (not known). Maximised by Fisher scoring, less ``annotator_ridge`` / 2 times
-    the sum of log beta_k squared plus gamma_k squared, and ``ridge`` / 2 times that of squared scores (left out: 0.1
-    where the win graph is not strongly connected, else 0). The conventions sum s = 0 and mean log beta = 0 are imposed on
-    the maximum, which only a ridge on scores would otherwise move. Errors are those of the expected information, ridges
-    included; exact up to 2,000 values in all, else sampled from ``seed``.
+    All arrays are (N,): items (0 to ``items`` - 1), outcome 1 (first wins) or 0, annotator (0 to ``annotators`` - 1),
+    and side 1 (first was shown first), -1 or 0 (not known). Maximised by Fisher scoring, less ``annotator_ridge`` / 2
+    times the sum of log beta_k squared plus gamma_k squared, and ``ridge`` / 2 times that of squared scores (left out:
+    0.1 where the win graph is not strongly connected, else 0). The conventions sum s = 0 and mean log beta = 0 are
+    imposed on the maximum, which only a ridge on scores would otherwise move. Errors are those of the expected
+    information, ridges included; exact up to 1,000 values in all, else sampled from ``seed``.
 
     Raises ValueError for arrays that do not fit and for an item compared with itself.
     """
@@ -280,11 +282,12 @@ def crowd_bt(
 ) -> CrowdFit:
     """Returns the fit of Crowd-BT (Chen, Bennett, Collins-Thompson and Horvitz 2013, "Pairwise ranking aggregation").
 
-    P(first wins) = eta_k sigma(d) + (1 - eta_k) sigma(-d), d = s_first - s_second (their eq. 3): annotator k means what is
-    said with probability eta_k, and the opposite otherwise. Arrays as in ``bradley_terry_with_annotators``. Scores always
-    carry a ridge (0.1 unless given): what many annotators agree on fits a large gap as well as a large eta. logit eta has
-    precision ``annotator_ridge`` around logit 0.9, which also says that most annotators mean well: without that, turning
-    all scores and annotators round fits as well. By Fisher scoring; errors as there, of scores and of logit eta.
+    P(first wins) = eta_k sigma(d) + (1 - eta_k) sigma(-d), d = s_first - s_second (their eq. 3): annotator k means
+    what is said with probability eta_k, and the opposite otherwise. Arrays as in ``bradley_terry_with_annotators``.
+    Scores always carry a ridge (0.1 unless given): what many annotators agree on fits a large gap as well as a large
+    eta. logit eta has precision ``annotator_ridge`` around logit 0.9, which also says that most annotators mean well:
+    without that, turning all scores and annotators round fits as well. By Fisher scoring; errors as there, of scores
+    and of logit eta.
 
     Raises ValueError for arrays that do not fit and for an item compared with itself.
     """

@@ -20,6 +20,7 @@ from candor.preferences.fit._numbers import (
     log_sigmoid,
     regularised_note,
     sigmoid,
+    sums,
     win_graph,
 )
 
@@ -29,8 +30,8 @@ class BradleyTerryFit:
     """Scores (P,) in logits, which sum to 0 over the items that are connected with each other, and their errors (P,).
 
     ``connected``: whether the win graph of all items is strongly connected, so that the scores of all items are finite
-    and can be compared. ``components`` (P,) numbers the groups within which scores can be compared. ``note`` says in one
-    sentence what was regularised or cannot be compared; it is empty otherwise. ``errors_accuracy`` is the typical
+    and can be compared. ``components`` (P,) numbers the groups within which scores can be compared. ``note`` says in
+    one sentence what was regularised or cannot be compared; it is empty otherwise. ``errors_accuracy`` is the typical
     relative error of ``errors`` themselves: 0 where they are exact. An item that was never compared has score 0 and
     error inf (with a ridge given: that of the prior). ``log_likelihood`` is without the ridge.
     """
@@ -62,15 +63,15 @@ def aggregate(winners: IntArray, losers: IntArray, weights: FloatArray, items: i
     low, high = np.minimum(winners, losers), np.maximum(winners, losers)
     key, place = np.unique(low * items + high, return_inverse=True)
     won = weights * (winners == low)
-    wins = np.bincount(place, weights=won, minlength=len(key))
-    losses = np.bincount(place, weights=weights - won, minlength=len(key))
+    wins = sums(place, won, len(key))
+    losses = sums(place, weights - won, len(key))
     return Edges(first=key // items, second=key % items, wins=wins, losses=losses)
 
 
 def laplacian_information(
     first: IntArray, second: IntArray, items: int, groups: IntArray, ridge: FloatArray
 ) -> Callable[[FloatArray], Information]:
-    """Returns a function of edge weights (E,) that gives their Laplacian plus diag(ridge), the information on scores."""
+    """Returns a function from edge weights (E,) to their Laplacian plus diag(ridge): the information on scores."""
     from scipy.sparse import coo_array, csr_array
 
     edges = len(first)
@@ -123,12 +124,12 @@ def bradley_terry(
     """Returns the scores that maximise sum_n w_n log sigma(s_winner(n) - s_loser(n)) (Bradley and Terry 1952).
 
     ``winners`` and ``losers`` (N,) are numbers of items, from 0 to ``items`` - 1; ``weights`` (N,) count a comparison
-    more than once. Repeated pairs are added up first, and the order of rows does not matter. ``ridge`` subtracts ridge / 2
-    times the sum of squared scores; left out, it is 0.1 for items of components that are not strongly connected (no
-    finite maximum exists there: Ford 1957) and 0 for all others. ``errors`` are square roots of the diagonal of the
-    inverse of the observed information, ridge included and levels taken off: exact where up to 2,000 items are connected,
-    otherwise estimated with random vectors from ``seed`` (``_newton.standard_errors``). They hold if comparisons are
-    independent given the items.
+    more than once. Repeated pairs are added up first, and the order of rows does not matter. ``ridge`` subtracts ridge
+    / 2 times the sum of squared scores; left out, it is 0.1 for items of components that are not strongly connected
+    (no finite maximum exists there: Ford 1957) and 0 for all others. ``errors`` are square roots of the diagonal of
+    the inverse of the observed information, ridge included and levels taken off: exact where up to 1,000 items are
+    connected, otherwise estimated with random vectors from ``seed`` (``_newton.standard_errors``). They hold if
+    comparisons are independent given the items.
 
     Raises ValueError for arrays that do not fit and for an item that is compared with itself.
     """

@@ -17,6 +17,7 @@ from candor.preferences.fit._numbers import (
     indices,
     one_of,
     regularised_note,
+    sums,
     win_graph,
 )
 from candor.preferences.fit.bradley_terry import laplacian_information
@@ -26,8 +27,8 @@ from candor.preferences.fit.bradley_terry import laplacian_information
 class DavidsonFit:
     """Scores (P,) as in ``BradleyTerryFit``, and the tie parameter nu with its error.
 
-    nu is how likely a tie is against either win between equal items: P(tie) = nu / (2 + nu). Without any tie it is 0 and
-    its error NaN, and the scores are those of Bradley-Terry.
+    nu is how likely a tie is against either win between equal items: P(tie) = nu / (2 + nu). Without any tie it is 0
+    and its error NaN, and the scores are those of Bradley-Terry.
     """
 
     scores: FloatArray
@@ -68,9 +69,9 @@ def davidson(
     """Returns the maximum likelihood fit of Davidson's model (1970, JASA 65:317, eq. 2.2).
 
     P(first wins) : P(second wins) : P(tie) = exp(d / 2) : exp(-d / 2) : nu, with d = s_first - s_second. ``first`` and
-    ``second`` (N,) are numbers of items, ``outcome`` (N,) is 1 (first wins), -1 (second wins) or 0 (a tie). "Both bad" is
-    not a tie: leave such rows out. ``weights``, ``ridge``, ``seed`` and the errors are as in ``bradley_terry``; a tie
-    connects both items both ways.
+    ``second`` (N,) are numbers of items, ``outcome`` (N,) is 1 (first wins), -1 (second wins) or 0 (a tie). "Both bad"
+    is not a tie: leave such rows out. ``weights``, ``ridge``, ``seed`` and the errors are as in ``bradley_terry``; a
+    tie connects both items both ways.
 
     Raises ValueError for arrays that do not fit, an item compared with itself, and where every comparison is a tie.
     """
@@ -118,7 +119,7 @@ def _aggregated(one: IntArray, two: IntArray, result: FloatArray, counts: FloatA
     low, high = np.minimum(one, two), np.maximum(one, two)
     key, place = np.unique(low * items + high, return_inverse=True)
     turned = np.where(one == low, result, -result)
-    wins, losses, ties = (np.bincount(place, counts * (turned == r), minlength=len(key)) for r in (1, -1, 0))
+    wins, losses, ties = (sums(place, counts * (turned == r), len(key)) for r in (1, -1, 0))
     return _Edges(first=key // items, second=key % items, wins=wins, losses=losses, ties=ties)
 
 
@@ -143,7 +144,7 @@ class _Model:
     def difference(self, values: FloatArray) -> FloatArray:
         """Sums of edge values (E,) into items (P,): plus for the first, minus for the second."""
         e = self.edges
-        return np.bincount(e.first, values, self.items) - np.bincount(e.second, values, self.items)
+        return sums(e.first, values, self.items) - sums(e.second, values, self.items)
 
     def parts(self, theta: FloatArray) -> tuple[FloatArray, float, Information, FloatArray, float]:
         """Gradients in scores and log nu; information on scores, between scores and log nu, and on log nu."""

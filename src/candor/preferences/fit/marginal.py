@@ -35,14 +35,15 @@ class Estimate:
 class AnnotatorFit:
     """Side bias and reliability, of the population and of each annotator (K,).
 
-    ``side``: the population's side bias gamma, in logits, for P(first-named wins) = sigma(d + gamma side); its interval is
-    robust to annotators that differ and to lapses. ``scale`` says what gamma is conditional on: ``conditional`` (the gap d
-    of the pair) or ``marginal`` (nothing, as with one label per pair; pulled towards 0 against the other).
-    ``first_share``: how often the response shown first wins. ``spread``: tau, the standard deviation of the gaps in logits;
-    0 where it cannot be known. ``log_reliability`` is log beta_k, which average to 0, and ``sides`` gamma_k, both shrunk
-    towards the population as far as annotators look alike (``reliability_spread`` and ``side_spread`` are the standard
-    deviations between annotators); their ``_errors`` are those of the shrunken values. An annotator without labels has the
-    population's values and error inf. ``note`` says in a sentence what could not be known.
+    ``side``: the population's side bias gamma, in logits, for P(first-named wins) = sigma(d + gamma side); its
+    interval is robust to annotators that differ and to lapses. ``scale`` says what gamma is conditional on:
+    ``conditional`` (the gap d of the pair) or ``marginal`` (nothing, as with one label per pair; pulled towards 0
+    against the other). ``first_share``: how often the response shown first wins. ``spread``: tau, the standard
+    deviation of the gaps in logits; 0 where it cannot be known. ``log_reliability`` is log beta_k, which average to 0,
+    and ``sides`` gamma_k, both shrunk towards the population as far as annotators look alike (``reliability_spread``
+    and ``side_spread`` are the standard deviations between annotators); their ``_errors`` are those of the shrunken
+    values. An annotator without labels has the population's values and error inf. ``note`` says in a sentence what
+    could not be known.
     """
 
     side: Estimate
@@ -81,17 +82,18 @@ def annotators_marginal(
 
     All arrays are (N,), one entry per label: the number of the pair (of two responses to one prompt), of the annotator
     (0 to ``annotators`` - 1), the outcome (1: the pair's first-named response wins, 0: the other) and the side (1: the
-    first-named was shown first, -1: second, 0: not known). Which response is named first does not matter, as long as it is
-    the same for all labels of a pair. ``cluster`` (N,) numbers what is independent where that is more than the pair, such as
-    the prompt. Ties are left out by the caller.
+    first-named was shown first, -1: second, 0: not known). Which response is named first does not matter, as long as
+    it is the same for all labels of a pair. ``cluster`` (N,) numbers what is independent where that is more than the
+    pair, such as the prompt. Ties are left out by the caller.
 
     The population's side bias and tau maximise the marginal likelihood with all beta_k = 1 and gamma_k = gamma; the
-    interval is a sandwich, clustered by pair (or ``cluster``) and by annotator (Cameron, Gelbach and Miller 2011), with a
-    t quantile of K - 1 degrees of freedom. Its truth is the value that a very large draw of the same design would give.
-    The annotators' values maximise the marginal likelihood with log beta_k ~ N(0, .) and gamma_k ~ N(gamma, .), whose
-    variances are empirical Bayes (Laplace).
+    interval is a sandwich, clustered by pair (or ``cluster``) and by annotator (Cameron, Gelbach and Miller 2011),
+    with a t quantile of K - 1 degrees of freedom. Its truth is the value that a very large draw of the same design
+    would give. The annotators' values maximise the marginal likelihood with log beta_k ~ N(0, .) and gamma_k ~
+    N(gamma, .), whose variances are empirical Bayes (Laplace).
 
-    Raises ValueError for arrays that do not fit, an outcome other than 0 and 1, a side other than -1, 0 and 1, no labels.
+    Raises ValueError for arrays that do not fit, an outcome other than 0 and 1, a side other than -1, 0 and 1, no
+    labels.
     """
     labels, names = _checked(pair, annotator, outcome, side, annotators, cluster)
     pooled = fit_pooled(labels)

@@ -49,7 +49,7 @@ class PlackettLuceFit:
 
 @dataclass(frozen=True, kw_only=True)
 class _Choices:
-    """Choices as rows of ``members`` (T, P), each counted ``weights`` (T,) times; ``chosen`` (P,) counts the winners."""
+    """Choices as rows of ``members`` (T, P), each counted ``weights`` (T,) times; ``chosen`` (P,) counts winners."""
 
     members: Any
     weights: FloatArray
@@ -69,13 +69,13 @@ def plackett_luce(
 ) -> PlackettLuceFit:
     """Returns the scores that maximise the Plackett-Luce likelihood of rankings of any length.
 
-    Ranking r is ``ranked[offsets[r]:offsets[r + 1]]``, numbers of items, best first; ``offsets`` (R + 1,) starts with 0.
-    ``groups`` (N,) numbers places: entries of one ranking with the same number are tied, and the numbers never fall
-    within a ranking. The log-likelihood of a tie is the mean over all orders of the tied items, so a tie of two counts half a
-    win for each; ties of more than 8 items by Efron's approximation (1977, JASA 72:557). ``open_end`` (R,) is True where
-    the last group was not compared within itself (the best of K was named and nothing else): it then says nothing, instead
-    of a tie. ``weights`` (R,), ``ridge``, ``seed`` and the errors are as in ``bradley_terry``, with which rankings of two
-    agree.
+    Ranking r is ``ranked[offsets[r]:offsets[r + 1]]``, numbers of items, best first; ``offsets`` (R + 1,) starts with
+    0. ``groups`` (N,) numbers places: entries of one ranking with the same number are tied, and the numbers never fall
+    within a ranking. The log-likelihood of a tie is the mean over all orders of the tied items, so a tie of two counts
+    half a win for each; ties of more than 8 items by Efron's approximation (1977, JASA 72:557). ``open_end`` (R,) is
+    True where the last group was not compared within itself (the best of K was named and nothing else): it then says
+    nothing, instead of a tie. ``weights`` (R,), ``ridge``, ``seed`` and the errors are as in ``bradley_terry``, with
+    which rankings of two agree.
 
     Raises ValueError for arrays that do not fit, an item twice in a ranking, and a ranking of fewer than two items.
     """

@@ -16,10 +16,10 @@ from candor.preferences.fit.marginal import Estimate
 class ReliabilityFit:
     """Agreement corrected for chance, 2 P(agree) - 1, of the panel and of each annotator (K,).
 
-    0 is a coin, 1 is always the same answer as any other annotator. ``panel`` is that of two random annotators on a random
-    pair. ``reliability`` (K,) is that of one annotator with a random other; ``errors``, ``low`` and ``high`` (K,) belong
-    to it, and ``n`` (K,) counts the annotator's labels of pairs that others labelled too. Annotators without any have NaN
-    and the interval from -1 to 1.
+    0 is a coin, 1 is always the same answer as any other annotator. ``panel`` is that of two random annotators on a
+    random pair. ``reliability`` (K,) is that of one annotator with a random other; ``errors``, ``low`` and ``high``
+    (K,) belong to it, and ``n`` (K,) counts the annotator's labels of pairs that others labelled too. Annotators
+    without any have NaN and the interval from -1 to 1.
     """
 
     panel: Estimate
@@ -39,12 +39,12 @@ def agreement_reliability(
     cluster: ArrayLike | None = None,
     level: float = 0.95,
 ) -> ReliabilityFit:
-    """Returns agreement corrected for chance, with intervals whose truth is the value in a very large draw of the design.
+    """Returns agreement corrected for chance, with intervals whose truth is that of a very large draw of the design.
 
-    Arrays (N,) are as in ``annotators_marginal``; each label is compared with the labels of other annotators on the same
-    pair, and counts once. With two answers of which either may be named first, chance agreement is one half (Bennett,
-    Alpert and Goldstein 1954, "S"). It is also where all answer by side alone, if sides are drawn anew for each annotator;
-    where all see the same order, a shared side bias counts as agreement.
+    Arrays (N,) are as in ``annotators_marginal``; each label is compared with the labels of other annotators on the
+    same pair, and counts once. With two answers of which either may be named first, chance agreement is one half
+    (Bennett, Alpert and Goldstein 1954, "S"). It is also where all answer by side alone, if sides are drawn anew for
+    each annotator; where all see the same order, a shared side bias counts as agreement.
 
     Variances are two-way: by pair (or ``cluster``), since all labels of a pair share its difficulty, and by annotator,
     since the others are a sample too (Cameron, Gelbach and Miller 2011). Intervals are Wilson's at the number of labels
