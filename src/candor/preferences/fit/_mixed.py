@@ -66,7 +66,7 @@ def posterior(counts: Any, table: FloatArray, log_weights: FloatArray) -> Poster
 
 @dataclass(frozen=True, kw_only=True)
 class Kinds:
-    """Per kind of label and gap (kinds, Q): log-likelihood, residual y - p, p (1 - p), and the gap's part beta tau x."""
+    """Per kind and gap (kinds, Q): log-likelihood, residual y - p, p (1 - p), and the part beta tau x of the logit."""
 
     table: FloatArray
     residual: FloatArray

@@ -22,7 +22,7 @@ DENSE = 1000
 ACCURACY = 0.01
 """Random vectors are added until the typical standard error is known this well, relative to itself."""
 
-_PROBES = 16
+_PROBES = 8
 _MOST_PROBES = 256
 _CG_STEPS = 400
 
@@ -60,10 +60,11 @@ class Errors:
     accuracy: float
 
 
-def solve(info: Information, rhs: FloatArray, tolerance: float = 1e-8) -> FloatArray:
+def solve(info: Information, rhs: FloatArray, tolerance: float = 1e-3) -> FloatArray:
     """Returns X with H X = rhs, both (P,) or (P, m), by conjugate gradients with a diagonal preconditioner.
 
-    Where those do not arrive within 400 steps (chains of comparisons), by sparse factorisation.
+    Where those do not arrive within 400 steps (chains of comparisons), by sparse factorisation. ``tolerance`` is
+    relative, in the norm of H; the default is for Newton's steps, whose error the next step takes off.
     """
     columns = rhs if rhs.ndim == 2 else rhs[:, None]
     found, arrived = _conjugate_gradients(info, info.project(columns), tolerance)
@@ -112,7 +113,7 @@ def _factorised(info: Information, rhs: FloatArray) -> FloatArray:
 def standard_errors(info: Information, seed: int) -> Errors:
     """Returns the square roots of the diagonal of the inverse of H, levels taken off: the errors of sum-to-zero scores.
 
-    Exact in connected parts of up to 1,000 parameters; above, from 16 random vectors at a time (at most 256) until the
+    Exact in connected parts of up to 1,000 parameters; above, from 8 random vectors at a time (at most 256) until the
     root mean square of the relative errors is below 1%. A parameter that nothing informs has error inf.
     """
     sizes = np.bincount(info.groups)
@@ -215,7 +216,7 @@ def maximise(
     step_at: Callable[[FloatArray], FloatArray],
     *,
     iterations: int = 100,
-    tolerance: float = 1e-8,
+    tolerance: float = 1e-6,
     longest: float = np.inf,
     enough: float = 0.0,
 ) -> Optimum:

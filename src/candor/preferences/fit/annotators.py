@@ -230,7 +230,7 @@ def bradley_terry_with_annotators(
     best = maximise(
         np.zeros(len(full)),
         lambda theta: likelihood(theta) - 0.5 * float(full @ theta**2),
-        lambda theta: solve(*joint.parts(theta), tolerance=1e-3),
+        lambda theta: solve(*joint.parts(theta)),
         tolerance=1e-6,
         longest=2.0,
         enough=1e-7,
@@ -318,7 +318,7 @@ def crowd_bt(
     best = maximise(
         centre.copy(),
         lambda theta: likelihood(theta) - 0.5 * float(full @ (theta - centre) ** 2),
-        lambda theta: solve(*joint.parts(theta), tolerance=1e-3),
+        lambda theta: solve(*joint.parts(theta)),
         tolerance=1e-6,
         longest=2.0,
         enough=1e-7,

@@ -149,7 +149,7 @@ def bradley_terry(
 
     def likelihood(scores: FloatArray) -> float:
         gap = scores[first] - scores[second]
-        return float(edges.wins @ log_sigmoid(gap) + edges.losses @ log_sigmoid(-gap))
+        return float(total @ log_sigmoid(gap) - edges.losses @ gap)
 
     def value(scores: FloatArray) -> float:
         return likelihood(scores) - 0.5 * float(penalty @ scores**2)

@@ -173,7 +173,7 @@ class _Model:
         alone = standard_errors(info, seed)
         if np.isneginf(theta[-1]):
             return alone.errors, float("nan"), alone.accuracy
-        across = solve(info, cross)
+        across = solve(info, cross, tolerance=1e-8)
         variance_nu = 1.0 / max(own - float(cross @ across), 1e-12)
         errors = np.sqrt(alone.errors**2 + across**2 * variance_nu)
         return errors, float(np.exp(theta[-1]) * np.sqrt(variance_nu)), alone.accuracy

@@ -24,6 +24,7 @@ from candor.preferences.fit._numbers import (
     checked_ridge,
     indices,
     regularised_note,
+    sums,
     win_graph,
 )
 
@@ -119,8 +120,8 @@ def _checked(offsets: ArrayLike, ranked: ArrayLike, items: int) -> tuple[IntArra
     start = indices("offsets", offsets, len(entry) + 1)
     if len(start) < 1 or start[0] != 0 or start[-1] != len(entry) or (np.diff(start) < 2).any():
         raise ValueError("offsets: expected 0, ..., the number of entries, and at least two items in every ranking")
-    key = np.repeat(np.arange(len(start) - 1), np.diff(start)) * items + entry
-    if len(np.unique(key)) < len(key):
+    key = np.sort(np.repeat(np.arange(len(start) - 1), np.diff(start)) * items + entry)
+    if (key[1:] == key[:-1]).any():
         raise ValueError("ranked: an item stands twice in one ranking")
     return start, entry
 
@@ -243,7 +244,7 @@ def _template(sizes: tuple[int, ...], opened: bool) -> tuple[IntArray, IntArray,
 
 def _objective(choices: _Choices, groups: IntArray, ridge: FloatArray) -> tuple[Any, Any]:
     """Log-likelihood of scores (P,), and gradient with information; both free of overflow up to gaps of 700 logits."""
-    from scipy.sparse import csr_array, diags_array
+    from scipy.sparse import diags_array
 
     members, weights, chosen = choices.members, choices.weights, choices.chosen
     transposed = members.T.tocsr()
@@ -274,17 +275,14 @@ def _objective(choices: _Choices, groups: IntArray, ridge: FloatArray) -> tuple[
             return out if x.ndim == 2 else out[:, 0]
 
         def sample(rng: np.random.Generator, count: int) -> FloatArray:
-            repeats = np.diff(members.indptr)
-            p = members.data * strength[members.indices] / np.repeat(total, repeats)
+            row = np.repeat(np.arange(len(total)), np.diff(members.indptr))
+            p = members.data * strength[members.indices] / total[row]
+            root, scale = np.sqrt(p), np.sqrt(weights)[row]
             out = np.sqrt(ridge)[:, None] * rng.standard_normal((len(ridge), count))
-            root = csr_array((np.sqrt(p), members.indices, members.indptr), shape=members.shape)
-            back = csr_array((p, members.indices, members.indptr), shape=members.shape).T
-            for j in range(count):
-                z = rng.standard_normal(len(p))
-                noise = csr_array((root.data * z, members.indices, members.indptr), shape=members.shape)
-                drift = np.asarray(noise.sum(axis=1)).ravel()
-                scale = np.sqrt(weights)
-                out[:, j] += np.asarray(noise.T @ scale).ravel() - np.asarray(back @ (scale * drift)).ravel()
+            for j in range(count):  # of covariance diag(p) - p p' for each choice
+                noise = root * rng.standard_normal(len(p))
+                noise -= p * sums(row, noise, len(total))[row]
+                out[:, j] += sums(members.indices, scale * noise, len(ridge))
             return out
 
         def matrix() -> Any:
