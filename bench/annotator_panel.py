@@ -69,13 +69,16 @@ def sigmoid(x: FloatArray) -> FloatArray:
 
 
 @lru_cache
-def agreement_logit(design: Design, rate: float) -> float:
-    """The mean weight of agreement, logits, at which a share ``rate`` of mixed pairs goes along with the user."""
+def agreement_logit(design: Design, rate: float, alike: bool = False) -> float:
+    """The mean weight of agreement, logits, at which a share ``rate`` of mixed pairs goes along with the user.
+
+    ``alike``: of annotators who all have this weight and the usual scale.
+    """
     rng = np.random.default_rng(0)
     noise = rng.normal(0, np.hypot(design.quality, design.own), 200_000)
-    noise *= np.exp(rng.normal(0, design.scale, 200_000))
+    noise *= np.exp(rng.normal(0, 0.0 if alike else design.scale, 200_000))
     noise += rng.normal(0, np.hypot(design.length, design.length_spread), 200_000)
-    noise += rng.normal(0, design.agree_spread, 200_000)
+    noise += rng.normal(0, 0.0 if alike else design.agree_spread, 200_000)
     low, high = 0.0, 12.0
     for _ in range(40):
         middle = (low + high) / 2
@@ -119,7 +122,7 @@ def simulate(roles: Counter[Role], design: Design, rng: np.random.Generator) -> 
     scale = np.exp(rng.normal(0, design.scale, total))
     taste = rng.normal(design.length, design.length_spread, total)
     weight = rng.normal(agreement_logit(design, design.agreement_rate), design.agree_spread, total)
-    weight[role == "flatterer"] = agreement_logit(design, design.flattery_rate)
+    weight[role == "flatterer"] = agreement_logit(design, design.flattery_rate, alike=True)
     gamma = rng.normal(design.side, design.side_spread, total)
     scale[role == "flatterer"] = 1.0  # so that the rate is the design's
     gamma[role == "side"] = 0.0  # the share of first places comes from the clicks alone

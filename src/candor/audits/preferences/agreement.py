@@ -30,6 +30,9 @@ Two answers, equally frequent: alpha .4 is 70% agreement, .2 is 60%. Published s
 FEWEST_UNITS = 20
 """With fewer units that two people judged, an interval would promise too much."""
 
+NARROW = 0.03
+"""Intervals narrower than this get a decimal more."""
+
 PUBLISHED = (
     "InstructGPT's labellers agreed with each other in 72.6% (Ouyang 2022), Anthropic's researchers and crowd workers "
     "in about 63% (Bai 2022)"
@@ -285,12 +288,12 @@ def _finding(
 
 
 def _limits(measured: Measured, percent: bool = False) -> str:
-    write = (lambda v: f"{v:.0%}") if percent else number
-    parts = [
-        f"{write(over.low)} to {write(over.high)} over {name}"
-        for name, over in (("prompts", measured.over_clusters), ("annotators", measured.over_coders))
-        if over is not None
-    ]
+    parts = []
+    for name, over in (("prompts", measured.over_clusters), ("annotators", measured.over_coders)):
+        if over is not None:
+            digits = 1 if over.high - over.low < NARROW else 0
+            low, high = (f"{v:.{digits}%}" if percent else number(v) for v in (over.low, over.high))
+            parts.append(f"{low} to {high} over {name}")
     return f"[{', '.join(parts)}]" if parts else "[no interval]"
 
 

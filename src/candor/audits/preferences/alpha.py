@@ -87,7 +87,8 @@ def coding(units: IntArray, coders: IntArray, values: FloatArray, clusters: IntA
     _, coder = np.unique(coder[enough], return_inverse=True)
     share = 1.0 / np.bincount(entry)[entry] if len(entry) else np.empty(0)
     features = _features(value, share, level)
-    moments = np.stack([np.bincount(entry, weights=share * column, minlength=len(unit)) for column in features], axis=1)
+    columns = [np.bincount(entry, weights=share * column, minlength=len(unit)) for column in features]
+    moments = np.stack(columns, axis=1).astype(float)
     cluster_of = np.zeros(int(unit.max()) + 1 if len(unit) else 0, np.int64)
     cluster_of[unit[entry]] = cluster
     return Coding(
@@ -200,7 +201,9 @@ def measure(coding: Coding, *, seed: int, over_coders: bool = True, resamples: i
     """
     sums = _sums(coding)
     blocks = _blocks(coding.cluster_of, coding.clusters, MOST_BLOCKS, seed)
-    by_block = np.stack([np.bincount(blocks, weights=column) for column in sums.T], axis=1) if coding.n else sums
+    by_block: FloatArray = sums
+    if coding.n:
+        by_block = np.stack([np.bincount(blocks, weights=column) for column in sums.T], axis=1).astype(float)
     draws = None
     if over_coders and coding.coders >= FEWEST_CODERS:
         draws = _coder_draws(coding, seed, resamples)

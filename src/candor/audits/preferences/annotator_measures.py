@@ -22,6 +22,8 @@ BoolArray = NDArray[np.bool_]
 AGREEMENT_FEATURE = "agreement"
 """The feature that says whether a response goes along with the user's stated view (above .5), NaN without a view."""
 
+LEAST_VARIANCE = 1e-3
+"""A kind of group whose members are all alike still has some: so it cannot outweigh all others."""
 FEWEST_OF_A_KIND = 100
 """Groups of repeats from which their own variance is taken, instead of that of all groups."""
 
@@ -132,7 +134,7 @@ def _consensus(judgements: Judgements, apart: BoolArray | None) -> _Consensus:
     counted = np.where(alone, 0.0, 1.0)
     of_unit = np.bincount(pairs.unit * 3 + code, weights=counted, minlength=3 * units).reshape(-1, 3)
     of_entry = np.bincount(entry * 3 + code, weights=counted, minlength=3 * entries).reshape(-1, 3)
-    counts = of_unit[pairs.unit] - of_entry[entry]
+    counts = (of_unit[pairs.unit] - of_entry[entry]).astype(float)
     counts[alone] = 0.0
     others = counts.sum(axis=1)
     lean = (counts[:, 2] - counts[:, 0]) / np.maximum(others, 1)  # -1 to 1
@@ -223,5 +225,5 @@ def _weights(values: FloatArray, kinds: IntArray, who: IntArray, total: int) -> 
     members = np.bincount(kinds, minlength=1)
     with np.errstate(invalid="ignore"):
         of_kind = np.bincount(kinds, weights=centred**2) / members * lost
-    of_kind = np.where(members >= FEWEST_OF_A_KIND, of_kind, all_of_them)
-    return np.asarray(1 / np.maximum(of_kind, 1e-3)[kinds])
+    of_kind = np.where(members >= FEWEST_OF_A_KIND, of_kind, all_of_them).astype(float)
+    return np.asarray(1.0 / np.maximum(of_kind[kinds], LEAST_VARIANCE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,9 @@ FAULTS = {
     "rushes": "fast and no better than chance",
 }
 REMARKS = {
-    "minority": "disagrees with the others, consistently: another mind, no fault",
-    "disagrees": "disagrees with the others; without retests nobody can say whether carelessly",
-    "inconsistent": "repeats own answers less often than the others, but above chance",
+    "minority": "disagrees with the others but is consistent, which is another mind and no fault",
+    "disagrees": "disagrees with the others, and without retests nobody can say whether carelessly",
+    "inconsistent": "repeats own answers less often than the others, but more often than chance",
 }
 
 
@@ -115,16 +115,14 @@ MORE_DATA = (
 
 
 def _meaning(judgements: Judgements, found: Faults, share: float, untested: Mapping[str, str]) -> str:
-    names = np.array(judgements.annotator_names, dtype=object)
+    names = judgements.annotator_names
     flagged = int(found.flagged.sum())
     if flagged:
         kinds = [
-            f"{int(who.sum())} {what} ({', '.join(names[who][:3])}{', ...' if who.sum() > 3 else ''})"
-            for fault, what in FAULTS.items()
-            if (who := getattr(found, fault)).any()
+            f"{what} ({_who(names, who)})" for fault, what in FAULTS.items() if (who := getattr(found, fault)).any()
         ]
         said = (
-            f"{flagged} of {len(names):,} annotators, with {share:.1%} of the judgements, are flagged: "
+            f"{flagged:,} of {len(names):,} annotators, with {share:.1%} of the judgements, are flagged: "
             f"{'; '.join(kinds)}. The chance that any honest annotator is among them is at most 5%."
         )
     else:
@@ -135,10 +133,21 @@ def _meaning(judgements: Judgements, found: Faults, share: float, untested: Mapp
             said += f" A side share {found.side_test.reach:.0%} from the panel's would have been found in 85% of cases."
     for remark, what in REMARKS.items():
         if (who := getattr(found, remark)).any():
-            said += f" {int(who.sum())} {what} ({', '.join(names[who][:3])}{', ...' if who.sum() > 3 else ''})."
+            said += f" {_capital(what)}: {_who(names, who)}."
     if untested:
         said += f" Not tested: {'; '.join(f'{name} ({why})' for name, why in untested.items())}."
     return said
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _who(names: Sequence[str], who: NDArray[np.bool_]) -> str:
+    """``ann``, or ``3 annotators: ann, bob, cy``; the first three by name."""
+    some = sorted(names[int(k)] for k in np.flatnonzero(who))
+    listed = ", ".join(some[:3]) + (", ..." if len(some) > 3 else "")
+    return listed if len(some) == 1 else f"{len(some):,} annotators: {listed}"
 
 
 def _row(judgements: Judgements, found: Faults, k: int) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def retests(judgements: Judgements) -> Retests | None:
 
     def of_annotator(values: FloatArray, weights: FloatArray) -> tuple[FloatArray, FloatArray]:
         some = np.isfinite(values)
-        n = np.bincount(who_of[some], weights=weights[some], minlength=total)
+        n = np.bincount(who_of[some], weights=weights[some], minlength=total).astype(float)
         with np.errstate(invalid="ignore"):
             return np.bincount(who_of[some], weights=(values * weights)[some], minlength=total) / n, n
 

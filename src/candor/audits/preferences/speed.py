@@ -53,7 +53,7 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
             "as fast as the rest for the same length."
         )
     else:
-        said += f"No group of {paced.timed:,} timed judgements is set apart from the rest by its paced."
+        said += f"No group of {paced.timed:,} timed judgements is set apart from the rest by its pace."
     worse = False
     usable = timed & np.isfinite(same)
     if (usable & fast).sum() > FEWEST_OF_EACH and (usable & ~fast).sum() > FEWEST_OF_EACH:
@@ -99,7 +99,7 @@ def _fast_against_rest(
         prompt = np.random.default_rng([seed & (2**63 - 1), 1]).permutation(int(prompt.max()) + 1)[prompt] % BLOCKS
     quick, value = fast[usable], same[usable]
     columns = (value * quick, quick.astype(float), value * ~quick, (~quick).astype(float))
-    sums = np.stack([np.bincount(prompt, weights=column) for column in columns], axis=1)
+    sums = np.stack([np.bincount(prompt, weights=column) for column in columns], axis=1).astype(float)
 
     def difference(s: FloatArray) -> FloatArray:
         with np.errstate(invalid="ignore", divide="ignore"):
