@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from candor.audits.preferences import menu, transitivity
 from candor.audits.preferences.survey import Numbered, survey
-from candor.audits.preferences.transitivity import checks
 from candor.preferences.fit import bradley_terry
 from candor.records import Check, Choice, Comparison, Completion, Message, Prompt
 
@@ -59,6 +59,27 @@ def _comparison(number: int, prompt: int, first: int, second: int, wins: bool, p
     )
 
 
+def choose(shares: Sequence[float], *, prompts: int = 40, votes: int = 15, seed: int = 0) -> list[Comparison]:
+    """People who see A, B and C together and choose one, each with its share."""
+    rng, comparisons = np.random.default_rng(seed), []
+    for prompt in range(prompts):
+        asked = Prompt(id=f"p{prompt}", messages=(Message(role="user", content=f"Question {prompt}"),))
+        responses = tuple(Completion(id=name, prompt_id=asked.id, text=name) for name in NAMES)
+        for _ in range(votes):
+            best, identity = int(rng.choice(len(NAMES), p=shares)), f"menu-{len(comparisons)}"
+            comparisons.append(
+                Comparison(
+                    id=identity,
+                    prompt=asked,
+                    responses=responses,
+                    judgement=Choice(best=best),
+                    shown_order=(),
+                    annotator=identity,
+                )
+            )
+    return comparisons
+
+
 def winners_and_losers(comparisons: Sequence[Comparison]) -> tuple[list[int], list[int]]:
     """Which of the three was preferred to which, over all prompts."""
     ends = []
@@ -94,9 +115,9 @@ def show(reward: NDArray[np.float64]) -> str:
 
 
 def audit(comparisons: Sequence[Comparison]) -> None:
-    """Prints the verdicts of the audit on circles and on Bradley-Terry's fit."""
-    rows = (Numbered(row=row, comparison=comparison) for row, comparison in enumerate(comparisons, start=1))
-    for check in checks(survey(rows)):
+    """Prints the verdicts of the audit on circles, on Bradley-Terry's fit and on the menu."""
+    seen = survey(Numbered(row=row, comparison=comparison) for row, comparison in enumerate(comparisons, start=1))
+    for check in (*transitivity.checks(seen), *menu.checks(seen)):
         print(f"{check.name}: {check.verdict.value}{_figure(check)}")
 
 
