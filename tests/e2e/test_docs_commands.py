@@ -18,7 +18,7 @@ import pytest
 import candor.pipeline.run as pipeline
 import candor.report
 from candor import api
-from candor.cli import chat, convert, estimate, export, pretrain, recipes, report, run, runs
+from candor.cli import audit, chat, convert, estimate, export, pretrain, recipes, report, run, runs
 from candor.recipe_io import packaged_recipes
 from docs_commands import Sandbox, Shown, commands, links
 
@@ -39,6 +39,7 @@ def sandbox(world: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.Monk
     (folder / "questions.txt").write_text("Capital of Kenya?\nAre you sure?\n")
     (folder / "pairs.jsonl.gz").write_bytes(gzip.compress((world.folder / "pairs.jsonl").read_bytes()))
     links(folder, {file.name: file for file in world.folder.iterdir()} | {"my.toml": world.recipe})
+    links(folder, {"before.jsonl": world.folder / "pairs.jsonl"})
     links(folder, {name: world.folder / "model" for name in ("path/to/checkpoint", "path/to/encoder", "my-base")})
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(folder))
@@ -87,7 +88,7 @@ def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
 
 EXAMPLES = {
     f"{module.__name__}.{name}": text
-    for module in (chat, convert, estimate, export, pretrain, recipes, report, run, runs)
+    for module in (audit, chat, convert, estimate, export, pretrain, recipes, report, run, runs)
     for name, text in vars(module).items()
     if name.endswith("EXAMPLES")
 }
@@ -114,6 +115,7 @@ def test_the_pages_show_what_they_should() -> None:
         "chat",
         "report",
         "export",
+        "audit preferences",
         "convert",
         "recipes",
         "recipes show",

@@ -73,7 +73,7 @@ def preferences(
 
     Prints a verdict per check, concerns first, and writes audit.json and a page with charts and the rows that show it.
     """
-    typer.echo(f"reading {file} ...", err=True)  # what computes takes a moment to import
+    typer.echo("loading ...", err=True)  # what computes takes a moment to import
     from rich.console import Console
 
     from candor.cli.audit_view import lines, reporter_for

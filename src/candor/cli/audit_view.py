@@ -25,6 +25,9 @@ STYLES = {Verdict.CONCERN: "bold red", Verdict.NOTE: "blue", Verdict.CANNOT_TELL
 WORTH_A_LINE = 2.0
 """Seconds from which a piece of work leaves a line behind."""
 
+LINES_SECONDS = 10.0
+"""Where there is no live line, what goes on is told at most this often."""
+
 
 def lines(raw: Mapping[str, Any]) -> Iterator[RenderableType]:
     """What the terminal shows of an audit's document: what was read, the table, and the verdict in one sentence.
@@ -54,7 +57,7 @@ def table(document: Document) -> Table:
     for check in words.by_urgency(document.checks):
         face = words.FACES[check.verdict]
         verdict = Text(f"{face.symbol} {face.word}", style=STYLES[check.verdict])
-        made.add_row(verdict, Text(" ".join(check.title.split())), Text(" ".join(check.meaning.split())))
+        made.add_row(verdict, Text(" ".join(check.title.split())), Text(words.short(check.meaning)))
     return made
 
 
@@ -82,10 +85,8 @@ def against_sentence(document: Document) -> str:
 
 
 def reporter_for(console: Console) -> Reporter:
-    """A live line with rows per second on a terminal, plain lines elsewhere."""
-    from candor.pipeline.progress import Plain
-
-    return Reading(console) if console.is_terminal and not console.is_dumb_terminal else Plain(console)
+    """A live line with rows per second on a terminal, a few plain lines elsewhere."""
+    return Reading(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
 
 
 class Reading:
@@ -126,14 +127,52 @@ class Reading:
             self._progress.remove_task(self._task)
             self._task = None
         self._progress.stop()
-        took = time.monotonic() - self._began
-        if text or took >= WORTH_A_LINE:
-            said = f"{self._name}: {took:.1f} s" + (f", {text}" if text else "")
-            self._console.print(said, markup=False, highlight=False)
+        _say(self._console, finished_text(self._name, time.monotonic() - self._began, text))
 
     def note(self, text: str) -> None:
         """Something that the user should know."""
         self._console.print(f"  {text}", markup=False, highlight=False, style="dim")
+
+
+class Lines:
+    """Lines for logs and pipes: one for what takes long, and one when it is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._total: int | None = None
+        self._name, self._began, self._said = "", 0.0, 0.0
+
+    def start(self, name: str, total: int | None = None, *, done: int = 0) -> None:
+        """A piece of work begins."""
+        self._name, self._total = name, total
+        self._began = self._said = time.monotonic()
+
+    def update(self, done: int, metrics: Mapping[str, float] | None = None) -> None:
+        """It has come to ``done``; told every ten seconds."""
+        now = time.monotonic()
+        if now - self._said >= LINES_SECONDS:
+            self._said = now
+            _say(self._console, f"{self._name}: {progress_text(done, self._total, now - self._began)}")
+
+    def finish(self, text: str = "") -> None:
+        """It is over."""
+        _say(self._console, finished_text(self._name, time.monotonic() - self._began, text))
+
+    def note(self, text: str) -> None:
+        """Something that the user should know."""
+        _say(self._console, f"  {text}")
+
+
+def finished_text(name: str, seconds: float, text: str) -> str:
+    """``reading pairs.jsonl: 3.1 s, 10,000 comparisons``; empty for what was quick and has nothing to say."""
+    if not text and seconds < WORTH_A_LINE:
+        return ""
+    return f"{name}: {seconds:.1f} s" + (f", {text}" if text else "")
+
+
+def _say(console: Console, text: str) -> None:
+    if text:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def progress_text(done: int, total: int | None, seconds: float) -> str:

@@ -24,7 +24,7 @@ POINTS = 400  # points of a scatter, and of one curve
 NAMED = 6  # flagged points that carry their label
 LABEL = 90  # characters of a label in tips and tables; the axis cuts it to its room
 
-SIZES = {"wide": (760, 32), "narrow": (340, 18)}
+SIZES = {"wide": (940, 40), "narrow": (340, 18)}
 """Width of a chart of many rows, and the characters of its labels: drawn once per width of the screen."""
 CARD = (340, 236)
 

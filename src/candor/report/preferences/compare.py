@@ -128,11 +128,10 @@ def _face(check: Check | None) -> words.Face | None:
 def _change(change: Change, document: Document, other: Other) -> ShownChange:
     checks = {check.name: check for check in (*other.checks, *document.checks)}
     check = checks.get(change.check)
-    unit = words.unit_of(change.metric)
+    unit, subject = words.unit_of(change.metric), "" if change.subject in ("", "all") else change.subject
     for finding in () if check is None else check.findings:
-        if finding.metric == change.metric:
-            unit = words.unit_of(change.metric, finding)
-            break
+        if (finding.metric, finding.subject) == (change.metric, change.subject):
+            unit, subject = words.unit_of(change.metric, finding), words.subject(finding)
     before, after = (words.measured(Estimate(value=v), unit)[0] for v in (change.before, change.after))
     difference, interval = words.measured(change.difference, "points" if unit == "share" else unit)
     if unit != "share" and change.difference.value is not None and change.difference.value > 0:
@@ -140,7 +139,7 @@ def _change(change: Change, document: Document, other: Other) -> ShownChange:
     return ShownChange(
         title=words.spoken(change.check) if check is None else check.title,
         metric=words.spoken(change.metric),
-        subject="" if change.subject in ("", "all") else clip_label(change.subject, 80),
+        subject=clip_label(subject, 80),
         before=before,
         after=after,
         difference=difference,

@@ -11,7 +11,7 @@ from typing import Any
 from candor.records import Chart, Check, Example, Finding
 from candor.report import shell
 from candor.report.figures import Figure
-from candor.report.numbers import number, seconds_as_text
+from candor.report.numbers import seconds_as_text
 from candor.report.preferences import charts, compare, words
 from candor.report.preferences.document import Document, tallies
 
@@ -113,7 +113,7 @@ def context(document: Document, detail: Detail) -> dict[str, Any]:
         "took": seconds_as_text(float(document.seconds)) if document.seconds is not None else "not measured",
         "created": document.created.replace("T", " ").replace("+00:00", " UTC"),
         "shortened": detail is not DETAILS[0],
-        "number": number,
+        "short": words.short,
     }
 
 
@@ -149,7 +149,7 @@ def file_name(source: str) -> str:
 
 def _finding(finding: Finding) -> ShownFinding:
     value, interval = words.measured(words.estimate(finding), words.unit_of(finding.metric, finding))
-    subject = "" if finding.subject in ("", "all") else charts.clip_label(finding.subject, 80)
+    subject = charts.clip_label(words.subject(finding), 80)
     reason = charts.clip_label(str(finding.details.get("not_measured", "")), 200)
     return ShownFinding(words.spoken(finding.metric), subject, value, interval, finding.n, reason)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from candor.records import Check, Finding, Verdict
 from candor.report.numbers import Estimate, Unit, limits, number
 
 NAMED = 4  # concerns that the first sentence names
+MANY = 200  # findings that are looked for in the sentence
 FEW = 12  # findings of single annotators or features of which the first may stand for all
 
 
@@ -33,7 +35,23 @@ FACES: dict[Verdict, Face] = {
 }
 """In the order in which a reader wants to see them."""
 
+_SENTENCES = re.compile(r"(?<=[.?]) (?=[A-Z0-9])")
+_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _SHARES = ("share", "rate", "accuracy", "agreement", "precision", "recall", "coverage")
+_UNITS: dict[str, Unit] = {
+    **dict.fromkeys(
+        (
+            "copied_rows", "nearly_copied_rows", "contradicted_pairs", "identical_responses", "empty_responses",
+            "near_duplicate_prompts", "same_prompt", "same_or_near_prompt", "same_comparison", "comparisons_cut",
+            "pairwise_agreement_without_ties", "accuracy_ceiling", "noise_ceiling", "agreement_with_user",
+            "agreement_with_others", "self_consistency", "clear", "contested", "arbitrary", "wrong_labels",
+            "cyclic_majorities", "cyclic_triads",
+        ),
+        "share",
+    ),
+    **dict.fromkeys(("chosen_minus_rejected_cut", "chosen_longer_after_dropping", "gain_from_doubling"), "points"),
+}  # fmt: skip
+"""Of metrics whose names do not tell: shares, and differences of shares."""
 
 
 def by_urgency(checks: Sequence[Check]) -> list[Check]:
@@ -70,8 +88,19 @@ def rest_sentence(checks: Sequence[Check]) -> str:
     return f"{lead if len(checks) - concerns > 1 else 'Besides'}: {listed(parts)}."
 
 
+def short(meaning: str, longest: int = 240) -> str:
+    """As many whole sentences as fit, at least one: what a table has room for."""
+    first, *others = _SENTENCES.split(" ".join(meaning.split()))
+    for sentence in others:
+        if len(first) + len(sentence) >= longest:
+            break
+        first += f" {sentence}"
+    return first
+
+
 def inline(title: str) -> str:
     """A title as part of a sentence; abbreviations keep their capitals."""
+    title = title.rstrip("?.")
     return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
@@ -95,6 +124,8 @@ def unit_of(metric: str, finding: Finding | None = None) -> Unit:
     told = None if finding is None else finding.details.get("unit")
     if told == "share" or told == "points" or told == "number":
         return told
+    if metric in _UNITS:
+        return _UNITS[metric]
     last = metric.rsplit("_", 1)[-1]
     return "share" if last in _SHARES or metric.startswith("share_") else "number"
 
@@ -104,23 +135,43 @@ def measured(estimate: Estimate, unit: Unit) -> tuple[str, str]:
     if estimate.value is None:
         return "not measured", ""
     digits = _digits(estimate, unit)
-    return number(estimate.value, unit, digits=digits), limits(estimate, unit, digits=digits)
+    value = number(estimate.value, unit, digits=digits)
+    return value + (" points" if unit == "points" else ""), limits(estimate, unit, digits=digits)
 
 
 def headline(check: Check) -> tuple[str, str, str, int] | None:
-    """The number that stands for a check: metric, value, interval and n; None where it measured nothing.
+    """The number that stands for a check: metric, value, interval and n; None where none does.
 
-    It is the first that was measured on everything; of a few findings of which none was, the first.
+    Of the numbers of everything, or else of a part, it is the one that the check's sentence tells first; of a few of
+    which it tells none, the first.
     """
     found = [finding for finding in check.findings if finding.estimate is not None]
-    whole = [finding for finding in found if finding.subject in ("", "all")]
-    if not whole and len(found) > FEW:
+    found = [finding for finding in found if finding.subject in ("", "all")] or found
+    chosen = _told_first(found[:MANY], short(check.meaning))
+    if chosen is None and len(found) <= FEW:
+        chosen = next(iter(found), None)
+    if chosen is None:
         return None
-    for finding in whole or found:
-        value, interval = measured(estimate(finding), unit_of(finding.metric, finding))
-        about = "" if finding.subject in ("", "all") else f", {finding.subject}"
-        return spoken(finding.metric) + about, value, interval, finding.n
-    return None
+    about = f", {subject(chosen)}" if subject(chosen) else ""
+    return spoken(chosen.metric) + about, *measured(estimate(chosen), unit_of(chosen.metric, chosen)), chosen.n
+
+
+def _told_first(found: Sequence[Finding], sentence: str) -> Finding | None:
+    sentence = _BRACKETS.sub("", sentence)  # intervals: their ends are no estimates
+    places = []
+    for place, finding in enumerate(found):
+        value = measured(estimate(finding), unit_of(finding.metric, finding))[0].removesuffix(" points").lstrip("+")
+        seen = re.search(rf"(?<![\d.,]){re.escape(value)}(?!\d)", sentence) if "." in value or "%" in value else None
+        if seen is not None:
+            places.append((seen.start(), place))
+    return found[min(places)[1]] if places else None
+
+
+def subject(finding: Finding) -> str:
+    """What a finding is of, in words where its ``details["title"]`` has them; empty for everything."""
+    if finding.subject in ("", "all"):
+        return ""
+    return str(finding.details.get("title") or finding.subject)
 
 
 def estimate(finding: Finding) -> Estimate:
@@ -136,7 +187,8 @@ def _digits(estimate: Estimate, unit: Unit) -> int:
     ends = [] if estimate.low is None or estimate.high is None else [scale * estimate.low, scale * estimate.high]
     reach = min((gap for end in ends if (gap := abs(end - value)) > 0), default=0.0)
     if reach > 0:
-        digits = (0 if scale == 100 else 1) - math.floor(math.log10(2 * reach))
+        digits = -math.floor(math.log10(reach / 2)) if scale == 100 else 1 - math.floor(math.log10(reach))
+        digits -= scale == 1 and digits > 2
         small = min((abs(x) for x in (value, *ends) if x), default=1.0)
         digits = max(digits, min(2, -math.floor(math.log10(small))) if scale == 1 else 0)  # 0.2 is not told as 0
     elif scale == 100:
