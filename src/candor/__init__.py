@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Pair,
         ParsedReply,
         Policy,
+        PreferenceAudit,
         Prompt,
         Recipe,
         ReplyKind,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Tracker,
         ValueModel,
         apply_overrides,
+        audit_preferences,
         decode_reply,
         encode_prompt,
         encode_reply,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
         load_recipe,
         load_reward,
         pretrain_atlas,
+        read_comparisons,
         reply_batch,
         reward_from_policy,
         run,
@@ -50,6 +53,8 @@ if TYPE_CHECKING:
         save_reward,
         sequence_logprobs,
         start_reward,
+        stream_comparisons,
+        write_comparisons,
     )
 
 __version__: str
@@ -67,6 +72,7 @@ __all__ = [
     "Pair",
     "ParsedReply",
     "Policy",
+    "PreferenceAudit",
     "Prompt",
     "Recipe",
     "ReplyKind",
@@ -78,6 +84,7 @@ __all__ = [
     "Tracker",
     "ValueModel",
     "apply_overrides",
+    "audit_preferences",
     "decode_reply",
     "encode_prompt",
     "encode_reply",
@@ -87,6 +94,7 @@ __all__ = [
     "load_recipe",
     "load_reward",
     "pretrain_atlas",
+    "read_comparisons",
     "reply_batch",
     "reward_from_policy",
     "run",
@@ -94,12 +102,24 @@ __all__ = [
     "save_reward",
     "sequence_logprobs",
     "start_reward",
+    "stream_comparisons",
+    "write_comparisons",
 ]
+
+
+_LIGHT = {
+    "PreferenceAudit": "candor.auditing.preferences",
+    "audit_preferences": "candor.auditing.preferences",
+    "read_comparisons": "candor.preferences.formats",
+    "stream_comparisons": "candor.preferences.formats",
+    "write_comparisons": "candor.preferences.formats",
+}
+"""Names that are looked up where they live: whoever audits data does not wait for torch."""
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:
-        return getattr(import_module("candor.api"), name)
+        return getattr(import_module(_LIGHT.get(name, "candor.api")), name)
     if name == "__version__":
         from importlib.metadata import version
 

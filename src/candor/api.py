@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from candor.auditing.preferences import PreferenceAudit, audit_preferences
 from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.models.chat import decode_reply, encode_prompt, encode_reply
@@ -28,6 +29,7 @@ from candor.pipeline.estimate import estimate as memory
 from candor.pipeline.progress import Reporter, Silent, working
 from candor.pipeline.tensorboard import TensorBoard
 from candor.pipeline.tracking import Tracker
+from candor.preferences.formats import read_comparisons, stream_comparisons, write_comparisons
 from candor.recipe import Recipe
 from candor.recipe_io import apply_overrides, load_recipe
 from candor.records import (
@@ -58,6 +60,7 @@ __all__ = [
     "Pair",
     "ParsedReply",
     "Policy",
+    "PreferenceAudit",
     "Prompt",
     "Recipe",
     "ReplyKind",
@@ -69,6 +72,7 @@ __all__ = [
     "Tracker",
     "ValueModel",
     "apply_overrides",
+    "audit_preferences",
     "decode_reply",
     "encode_prompt",
     "encode_reply",
@@ -78,6 +82,7 @@ __all__ = [
     "load_recipe",
     "load_reward",
     "pretrain_atlas",
+    "read_comparisons",
     "reply_batch",
     "reward_from_policy",
     "run",
@@ -85,6 +90,8 @@ __all__ = [
     "save_reward",
     "sequence_logprobs",
     "start_reward",
+    "stream_comparisons",
+    "write_comparisons",
 ]
 
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-LIGHT = ["records", "protocols", "errors", "recipe", "runs", "preferences", "lexical"]
+LIGHT = ["records", "protocols", "errors", "recipe", "runs", "preferences", "audits", "auditing", "lexical"]
 LIGHT += ["report", "results", "export", "cli"]
 HEAVY = ("torch", "transformers")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from candor.auditing.changes import changes
 from candor.auditing.describe import NAMES, ResponseFeatures
@@ -29,10 +29,15 @@ from candor.audits.preferences.seen_texts import SeenTexts, TextFacts
 from candor.audits.preferences.survey import Survey, survey
 from candor.pipeline.progress import Reporter, Silent
 from candor.preferences.formats import ComparisonStream, Numbered, stream_comparisons
+from candor.preferences.near_duplicates import PromptIndex
 from candor.protocols import AgreementReader
 from candor.records import Check, to_json
 from candor.report.preferences import write_audit
+from candor.results.preferences import audit_frame, audit_html
 from candor.runs.provenance import now
+
+if TYPE_CHECKING:
+    import polars as pl
 
 EVERY = 1_000
 """Comparisons between two signs of life."""
@@ -40,11 +45,22 @@ EVERY = 1_000
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceAudit:
-    """A file's audit: its checks, the document that ``audit.json`` holds, and where the page is (None: not written)."""
+    """A file's audit: its checks, the document that ``audit.json`` holds, and where the page is (None: not written).
+
+    In a notebook it shows itself as a table of verdicts.
+    """
 
     checks: tuple[Check, ...]
     document: Mapping[str, Any]
     page: Path | None = None
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """A row per finding: its check, the verdict, estimate, interval and n."""
+        return audit_frame(self.document)
+
+    def _repr_html_(self) -> str:
+        return audit_html(self.document)
 
 
 def audit_preferences(
@@ -68,10 +84,11 @@ def audit_preferences(
     """
     began, tell = time.monotonic(), tell or Silent()
     audit = _Audit(context=context, seed=seed, skip_bad=skip_bad, reader=reader, tell=tell)
-    seen = SeenTexts()
-    main = audit.read(source, seen)
-    other = None if against is None else audit.read(against, seen.other())
-    texts = seen.read()
+    with PromptIndex() as index:
+        seen = SeenTexts(index)
+        main = audit.read(source, seen)
+        other = None if against is None else audit.read(against, seen.other())
+        texts = seen.read()
     checks = audit.checks(main, texts, None if other is None else other.survey)
     document: dict[str, Any] = {
         "candor": metadata.version("candor-rlhf"),
