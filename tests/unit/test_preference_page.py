@@ -21,7 +21,7 @@ from candor.report.preferences.compare import against, facts
 from candor.report.preferences.document import parse, tallies, visible
 from candor.report.preferences.page import LARGEST
 from candor.results.preferences import audit_frame, audit_html
-from fake_audit import FakeAudit, document
+from fake_audit import FakeAudit, change, document
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\" ' & {{ 7 * 7 }} \x1b[31m"
 
@@ -115,11 +115,27 @@ def test_two_files_stand_side_by_side_with_differences(page: str) -> None:
     part = page[page.index('id="against"') : page.index('id="provenance"')]
     assert "before.jsonl</b> counts as before" in part
     assert "2 of 4 differences shown are clear" in part
-    assert re.search(r'class="clear"><th scope="row">Length and style: odds ratio, lists</th><td>1.90</td>', part)
+    assert re.search(
+        r'class="clear"><th scope="row">odds ratio, lists<small>Length and style</small></th><td>1.90</td>', part
+    )
     assert '<b>+5 points</b><span class="quiet">, clear</span></td><td class="ci">[+2, +8]</td>' in part
     assert "−0.06" in part
     assert "not measured" in part
     assert 'id="against"' not in render_audit(document(FakeAudit(charts=False)))
+
+
+def test_a_difference_has_one_sign() -> None:
+    raw = document(FakeAudit(against=True, charts=False))
+    raw["against"]["changes"] = [
+        change("x", metric, "all", 0.1, 0.2, 0.05)
+        for metric in ("gain_from_doubling", "pairwise_agreement", "odds_ratio")
+    ]
+    told = [(c.before, c.difference, c.interval, c.clear) for c in against(parse(raw), 9).changes]
+    assert told == [
+        ("+10.0 points", "+10 points", "[+5, +15]", True),
+        ("10.0%", "+10 points", "[+5, +15]", True),
+        ("0.100", "+0.10", "[0.05, 0.15]", True),
+    ]
 
 
 def test_changes_that_lead_the_wrong_way_round_are_refused() -> None:
@@ -306,6 +322,8 @@ def test_many_concerns_are_counted_and_the_first_named() -> None:
     made = [replace(check, title=title, verdict=Verdict.CONCERN) for title in ("A", "B", "C", "D", "E", "F", "HH rows")]
     assert words.verdict_sentence(made) == "7 concerns: a, b, c, d and 3 more."
     assert words.verdict_sentence(made[-1:]) == "1 concern: HH rows."
+    asked = [replace(check, title=title, verdict=Verdict.CONCERN) for title in ("Are they fast?", "Length")]
+    assert words.verdict_sentence(asked) == "2 concerns: are they fast; length."
     assert words.rest_sentence(made) == ""
 
 

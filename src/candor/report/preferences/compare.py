@@ -134,7 +134,7 @@ def _change(change: Change, document: Document, other: Other) -> ShownChange:
             unit, subject = words.unit_of(change.metric, finding), words.subject(finding)
     before, after = (words.measured(Estimate(value=v), unit)[0] for v in (change.before, change.after))
     difference, interval = words.measured(change.difference, "points" if unit == "share" else unit)
-    if unit != "share" and change.difference.value is not None and change.difference.value > 0:
+    if unit == "number" and change.difference.value is not None and change.difference.value > 0:
         difference = f"+{difference}"
     return ShownChange(
         title=words.spoken(change.check) if check is None else check.title,

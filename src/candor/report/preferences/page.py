@@ -92,7 +92,7 @@ def context(document: Document, detail: Detail) -> dict[str, Any]:
     checks = [shown(check, f"c{i}-{_slug(check.name)}", document, detail) for i, check in enumerate(document.checks)]
     groups: dict[str, list[ShownCheck]] = {}
     for one in checks:
-        groups.setdefault(one.check.group, []).append(one)
+        groups.setdefault(one.check.group.casefold(), []).append(one)
     urgency = list(words.FACES)
     return {
         "document": document,

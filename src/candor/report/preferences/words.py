@@ -36,6 +36,7 @@ FACES: dict[Verdict, Face] = {
 """In the order in which a reader wants to see them."""
 
 _SENTENCES = re.compile(r"(?<=[.?]) (?=[A-Z0-9])")
+_QUESTIONS = ("are ", "can ", "do ", "does ", "how ", "is ", "what ", "which ", "who ")
 _BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _SHARES = ("share", "rate", "accuracy", "agreement", "precision", "recall", "coverage")
 _UNITS: dict[str, Unit] = {
@@ -45,11 +46,18 @@ _UNITS: dict[str, Unit] = {
             "near_duplicate_prompts", "same_prompt", "same_or_near_prompt", "same_comparison", "comparisons_cut",
             "pairwise_agreement_without_ties", "accuracy_ceiling", "noise_ceiling", "agreement_with_user",
             "agreement_with_others", "self_consistency", "clear", "contested", "arbitrary", "wrong_labels",
-            "cyclic_majorities", "cyclic_triads",
+            "cyclic_majorities", "cyclic_triads", "self_consistency_swapped", "self_consistency_same_order",
+            "flagged_annotators",
         ),
         "share",
     ),
-    **dict.fromkeys(("chosen_minus_rejected_cut", "chosen_longer_after_dropping", "gain_from_doubling"), "points"),
+    **dict.fromkeys(
+        (
+            "chosen_minus_rejected_cut", "chosen_longer_after_dropping", "gain_from_doubling",
+            "agreement_of_fast_minus_rest",
+        ),
+        "points",
+    ),
 }  # fmt: skip
 """Of metrics whose names do not tell: shares, and differences of shares."""
 
@@ -105,8 +113,8 @@ def inline(title: str) -> str:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``; semicolons where a part has an ``and`` of its own."""
-    if any(" and " in part for part in parts):
+    """``a``, ``a and b``, ``a, b and c``; semicolons where a part is a sentence or has an ``and`` of its own."""
+    if any(" and " in part or part.startswith(_QUESTIONS) for part in parts):
         return "; ".join(parts)
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}" if parts else ""
 
