@@ -86,9 +86,8 @@ def flagged(truth: str, triads: int, votes: int, simulations: int, seed: int) ->
         tournaments = tournaments_of(strengths(truth, triads, rng), votes, rng)
         found = find_cycles(tournaments, find_triads(tournaments, rng), number, simulations=99, powers=0)
         scale = against_one_scale(tournaments, number, simulations=39)
-        measure = scale.measure("dispersion") if scale else None
         circles += found.found
-        misfits += measure is not None and measure.p_value <= MISFIT_LEVEL
+        misfits += scale is not None and scale.dispersion.p_value <= MISFIT_LEVEL
     return circles / simulations, misfits / simulations
 
 

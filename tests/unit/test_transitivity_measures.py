@@ -232,9 +232,7 @@ def test_lapses_are_misfit_and_a_true_model_fits() -> None:
     lapsing = against_one_scale(tournaments_of(0.7 * shares + 0.15, 25, rng), 0, simulations=49)
     assert true is not None
     assert lapsing is not None
-    fits, misfits = true.measure("dispersion"), lapsing.measure("dispersion")
-    assert fits is not None
-    assert misfits is not None
+    fits, misfits = true.dispersion, lapsing.dispersion
     assert fits.p_value > 0.05
     assert misfits.p_value <= 0.05
     assert misfits.low > 1

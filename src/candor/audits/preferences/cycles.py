@@ -176,7 +176,7 @@ def _em(likelihoods: FloatArray, counts: FloatArray) -> tuple[FloatArray, float]
 
 
 def draw(weights: FloatArray, votes: IntArray, rng: np.random.Generator) -> IntArray:
-    """Votes round the cycle, (T, 3), of triads whose strengths have the given weights (transitive, or all)."""
+    """Returns votes round the cycle, (T, 3), of triads whose strengths have the given weights (transitive, or all)."""
     transitive, cyclic = _configurations()
     number = rng.choice(len(weights), size=len(votes), p=weights / weights.sum())
     triple = STRENGTHS[np.vstack([transitive, cyclic])[number]]

@@ -41,9 +41,13 @@ class Measure:
 
 @dataclass(frozen=True, kw_only=True)
 class OneScale:
-    """What one score per item says of G groups that hold a loop. ``spread``: sd of the scores within a group."""
+    """What one score per item says of G groups that hold a loop.
+
+    ``dispersion``: how far the votes lie from the fit, over what is usual. ``spread``: sd of the scores within a group.
+    """
 
     measures: tuple[Measure, ...]
+    dispersion: Measure
     spread: float
     groups: int
     groups_with_loops: int
@@ -102,10 +106,10 @@ def against_one_scale(tournaments: Tournaments, seed: int, simulations: int = SI
     measures = [
         *_triad_measures(part, triads, wins_a, wins_b),
         *_hodge_measures(part, parts, voted),
-        _dispersion(deviances, int((part.votes > 0).sum())),
     ]
     return OneScale(
         measures=tuple(measures),
+        dispersion=_dispersion(deviances, int((part.votes > 0).sum())),
         spread=scale.sd,
         groups=part.groups,
         groups_with_loops=loops,
@@ -159,7 +163,7 @@ def _ratio(sums: FloatArray) -> FloatArray:
 
 
 def _by_group(values: FloatArray, group: IntArray, groups: int) -> FloatArray:
-    return np.bincount(group, weights=values, minlength=groups)
+    return np.asarray(np.bincount(group, weights=values, minlength=groups), np.float64)
 
 
 def _triad_measures(part: Tournaments, triads: Triads, wins_a: IntArray, wins_b: IntArray) -> list[Measure]:

@@ -57,7 +57,7 @@ class Scale:
     roots: tuple[FloatArray, ...]
 
     def simulate(self, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-        """Votes of the same design, wins of ``a`` and of ``b``, (E,), under scores drawn from the posterior."""
+        """Returns votes of the same design, wins of ``a`` and of ``b``, (E,), under scores drawn from the posterior."""
         scores = self.scores.copy()
         for batch, root in zip(_batches(self.tournaments), self.roots, strict=True):
             noise = rng.standard_normal((*batch.items.shape, 1))
@@ -80,7 +80,7 @@ def fit_scale(tournaments: Tournaments) -> Scale:
     for batch, won in zip(batches, wins, strict=True):
         fitted, covariance = _fit(won, sd, np.zeros(batch.items.shape))
         all_scores[batch.items] = fitted
-        roots.append(np.linalg.cholesky(covariance))
+        roots.append(np.asarray(np.linalg.cholesky(covariance), np.float64))
     return Scale(
         tournaments=tournaments,
         scores=all_scores,
@@ -143,12 +143,13 @@ def _fit(wins: FloatArray, sd: float, start: FloatArray) -> tuple[FloatArray, Fl
         gradient = (wins - total * shares).sum(axis=2) - scores / sd**2
         spread = total * shares * (1 - shares)
         hessian = prior - spread
-        hessian[:, *np.diag_indices(wins.shape[1])] += spread.sum(axis=2)
+        diagonal = np.arange(wins.shape[1])
+        hessian[:, diagonal, diagonal] += spread.sum(axis=2)
         step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
         scores = scores + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
         if np.abs(step).max(initial=0) < 1e-6:
             break
-    return scores, np.linalg.inv(hessian)
+    return scores, np.asarray(np.linalg.inv(hessian), np.float64)
 
 
 def _win_shares(tournaments: Tournaments, scores: FloatArray) -> FloatArray:
@@ -171,4 +172,5 @@ def _deviance(tournaments: Tournaments, wins_a: IntArray, wins_b: IntArray, scor
     fitted = -wins_a * np.logaddexp(0, -difference) - wins_b * np.logaddexp(0, difference)
     votes = np.maximum(wins_a + wins_b, 1)
     own = wins_a * np.log(np.maximum(wins_a / votes, 1e-300)) + wins_b * np.log(np.maximum(wins_b / votes, 1e-300))
-    return np.bincount(tournaments.edge_group, weights=2 * (own - fitted), minlength=tournaments.groups)
+    each = np.bincount(tournaments.edge_group, weights=2 * (own - fitted), minlength=tournaments.groups)
+    return np.asarray(each, np.float64)

@@ -45,7 +45,7 @@ class Tournaments:
 
     @property
     def votes(self) -> IntArray:
-        """Votes per edge without ties, (E,)."""
+        """The votes per edge without ties, (E,)."""
         return self.wins_a + self.wins_b
 
     @property
@@ -90,7 +90,7 @@ class Triads:
         return np.stack([self.ab, self.bc, self.ac], axis=1) if len(self.ab) else np.empty((0, 3), np.int64)
 
     def around(self, wins_a: NDArray[np.integer], wins_b: NDArray[np.integer]) -> IntArray:
-        """Votes that go round the cycle a > b > c > a, (T, 3), from the wins of the two ends of every edge, (E,)."""
+        """Returns the votes that go round a > b > c > a, (T, 3), from the wins of the two ends of every edge, (E,)."""
         return np.stack([wins_a[self.ab], wins_a[self.bc], wins_b[self.ac]], axis=1)
 
     def take(self, chosen: IntArray) -> Triads:
@@ -99,7 +99,7 @@ class Triads:
 
 
 def independent_pairs(judgements: Judgements) -> IntArray:
-    """The judged pairs that are the only pair of their judgement and no ratings: numbers into ``judgements.pairs``."""
+    """Returns numbers into ``judgements.pairs``: those that are the only pair of their judgement, and no ratings."""
     pairs = judgements.pairs
     alone = judgements.sizes[pairs.comparison] == 2
     return np.flatnonzero(alone & (judgements.kinds[pairs.comparison] != Kind.RATINGS))
@@ -210,12 +210,13 @@ def find_triads(tournaments: Tournaments, rng: np.random.Generator) -> Triads:
 
 
 def edge_disjoint(triads: Triads, votes: IntArray, limit: int, rng: np.random.Generator) -> IntArray:
-    """Numbers of at most ``limit`` triads that share no edge, so that their votes are independent.
+    """Returns numbers of at most ``limit`` triads that share no edge, so that their votes are independent.
 
     Those with more votes on their weakest edge come first, ties drawn at random: the choice does not look at who won.
     """
     edges = triads.edges
-    order = np.lexsort((rng.permutation(len(triads)), -votes[edges].min(axis=1))) if len(triads) else []
+    weakest = votes[edges].min(axis=1, initial=np.iinfo(np.int64).max)
+    order = np.lexsort((rng.permutation(len(triads)), -weakest))
     used, chosen = np.zeros(len(votes), bool), []
     for number in order:
         three = edges[number]

@@ -85,13 +85,13 @@ class Cycles:
 
     @property
     def shown(self) -> IntArray:
-        """Triads that are cycles by themselves, surest first."""
+        """The triads that are cycles by themselves, surest first."""
         found = np.flatnonzero(self.adjusted <= SINGLE_LEVEL)
         return found[np.argsort(self.alone[found], kind="stable")]
 
     @property
     def likeliest(self) -> IntArray:
-        """Triads whose majorities are cyclic in these votes, whether by chance or not, surest first."""
+        """The triads whose majorities are cyclic in these votes, whether by chance or not, surest first."""
         found = np.flatnonzero(self.alone < 0.5)
         return found[np.argsort(self.alone[found], kind="stable")]
 
@@ -296,7 +296,7 @@ def _cycle_findings(name: str, level: Level, cycles: Cycles, scale: OneScale | N
             )
         )
     measures = () if scale is None else scale.measures
-    return found + [_finding(name, m, level, seed) for m in measures if m.name != "dispersion"]
+    return found + [_finding(name, m, level, seed) for m in measures]
 
 
 def _finding(check: str, measure: Measure, level: Level, seed: int) -> Finding:
@@ -383,9 +383,7 @@ def _charts(scale: OneScale, level: Level) -> tuple[Chart, ...]:
 def _fit_check(seed: int, scale: OneScale, cycles_found: bool, level: Level) -> Check:
     name = f"bradley_terry_fit{level.suffix}"
     title = f"Does one score per {level.item} describe the votes?"
-    measure = scale.measure("dispersion")
-    if measure is None:
-        raise ValueError("one_scale gives a dispersion with every design")
+    measure = scale.dispersion
     figures = (
         f"the votes of {scale.groups:,} groups lie {measure.estimate:.2f} times as far from the fitted Bradley-Terry "
         f"model as they would if it were true (95% of simulations: {measure.null_low:.2f} to {measure.null_high:.2f}, "
