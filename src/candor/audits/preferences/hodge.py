@@ -66,7 +66,7 @@ def hodge(a: IntArray, b: IntArray, items: int, triads: Triads, flow: FloatArray
 
 
 def shares(parts: Hodge, weight: FloatArray) -> FloatArray:
-    """Returns the shares of the weighted sum of squares: gradient, curl and harmonic, (3, B); NaN where there is no flow."""
+    """Returns shares of the weighted sum of squares: gradient, curl, harmonic, (3, B); NaN where there is no flow."""
     sums = np.stack([weight @ np.square(part) for part in (parts.gradient, parts.curl, parts.harmonic)])
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(sums / sums.sum(axis=0))
