@@ -14,7 +14,7 @@ import pytest
 import candor
 from candor.auditing.changes import changes
 from candor.auditing.describe import AGREEMENT, NAMES, ResponseFeatures
-from candor.auditing.examples import LONGEST, clip, shown_texts
+from candor.audits.preferences.shown import LONGEST, clip, shown_texts
 from candor.errors import InputError
 from candor.records import Check, Choice, Comparison, Finding, Message, Prompt, Ranking, Ratings, Verdict
 from judged import comparison
@@ -174,11 +174,15 @@ def test_features_are_named_and_agreement_is_missing_without_a_view() -> None:
 
 def test_texts_of_an_example_say_what_was_said_of_each() -> None:
     rated = comparison(Ratings(scores=(4.0, 2.5)), "a", "b")
-    assert list(shown_texts(rated)) == ["prompt", "response 1: rated 4", "response 2: rated 2.5"]
+    assert list(shown_texts(rated)) == ["prompt", "response 1, rated 4", "response 2, rated 2.5"]
     ranked = comparison(Ranking(order=((1,), (0,))), "a", "b", "c")
-    assert list(shown_texts(ranked))[1:] == ["response 1: ranked 2", "response 2: ranked 1", "response 3: not ranked"]
+    assert list(shown_texts(ranked))[1:] == ["response 1, place 2", "response 2, place 1", "response 3, not ranked"]
+    assert list(shown_texts(ranked, [1, 2]))[1:] == ["response 2, place 1", "response 3, not ranked"]
+    assert list(shown_texts(comparison(Choice(best=1), "a", "b")))[1:] == ["rejected", "chosen"]
+    of_three = shown_texts(comparison(Choice(best=1), "a", "b", "c"))
+    assert list(of_three)[1:] == ["response 1", "response 2, chosen", "response 3"]
     for judgement, said in ((Choice(best=None, tie=True), "tie"), (Choice(best=None, both_bad=True), "both bad")):
-        assert list(shown_texts(comparison(judgement, "a", "b")))[1] == f"response 1: {said}"
+        assert list(shown_texts(comparison(judgement, "a", "b")))[1] == f"response 1, {said}"
     turns = (
         Message(role="user", content="hi"),
         Message(role="assistant", content="ho"),

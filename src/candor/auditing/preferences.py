@@ -21,6 +21,7 @@ from candor.audits.preferences import (
     label_errors,
     learning_curve,
     light_model,
+    menu,
     position,
     transitivity,
     what_labels_reward,
@@ -170,6 +171,7 @@ def _questions(
     yield "what the labels reward", lambda: what_labels_reward.checks(found)
     yield "position", lambda: position.checks(found)
     yield "transitivity", lambda: transitivity.checks(found)
+    yield "menus", lambda: menu.checks(found)
     yield "clarity", lambda: clarity.checks(found)
     data = light_model.design(found, groups=texts.groups)
     yield "label errors", lambda: label_errors.checks(found, data)

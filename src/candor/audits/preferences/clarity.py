@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from candor.audits.preferences.form import cannot_tell, finding
 from candor.audits.preferences.hygiene import repeated, row_keys
-from candor.audits.preferences.rates import example, percent
+from candor.audits.preferences.rates import percent
+from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import Bootstrap, cluster_bootstrap
 from candor.records import Chart, Check, Example, Verdict

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from candor.audits.preferences.form import cannot_tell, finding
 from candor.audits.preferences.leakage import leakage_checks
-from candor.audits.preferences.rates import Rate, between, clustered_share, example, examples, percent
+from candor.audits.preferences.rates import Rate, between, clustered_share, percent
 from candor.audits.preferences.seen_texts import TextFacts
+from candor.audits.preferences.shown import example, examples
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.truncation import TokenCount, truncation
 from candor.preferences.table import Judgements

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from candor.audits.preferences.form import cannot_tell, finding
 from candor.audits.preferences.light_model import FEWEST, Design, areas_under_margin, design, hits
-from candor.audits.preferences.rates import Rate, between, example, percent
+from candor.audits.preferences.rates import Rate, between, percent
+from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.records import Check, Verdict
 

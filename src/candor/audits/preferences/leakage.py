@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candor.audits.preferences.form import cannot_tell, finding
-from candor.audits.preferences.rates import between, clustered_share, example
+from candor.audits.preferences.rates import between, clustered_share
 from candor.audits.preferences.seen_texts import TextFacts
+from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.records import Check, Verdict
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from candor.audits.preferences.effects import MIN_DIFFER, SIDE, Design, Effect, adjusted, effect_of
 from candor.audits.preferences.survey import Survey
-from candor.audits.preferences.telling import local
 from candor.audits.preferences.wording import LENGTH
 from candor.preferences.table import BoolArray, IntArray
 
@@ -79,8 +78,9 @@ def _single_feature(design: Design) -> IntArray:
 
 def _overlap(survey: Survey, design: Design, pair: int) -> float:
     pairs = design.pairs
-    responses = np.array([pairs.first[pair], pairs.second[pair]])
-    first, second = (text.split() for text in local(survey, int(pairs.comparison[pair]), responses))
+    number = int(pairs.comparison[pair])
+    responses, start = survey.sample[number].responses, int(survey.judgements.starts[number])
+    first, second = (responses[int(at[pair]) - start].text.split() for at in (pairs.first, pairs.second))
     if not first or not second:
         return 0.0
     return (Counter(first) & Counter(second)).total() / max(len(first), len(second))

@@ -1,24 +1,19 @@
-"""Shares and means with intervals that allow for clusters, in one pass over arrays; and rows as examples.
+"""Shares and means with intervals that allow for clusters, in one pass over arrays.
 
 A million comparisons leave no room for a bootstrap over prompts: these intervals need two sums per cluster.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.survey import Survey
 from candor.audits.stats import wilson
-from candor.records import Choice, Comparison, Example, Ranking, Ratings
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-
-_SHOWN = 600
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,44 +88,3 @@ def percent(value: float) -> str:
 def between(rate: Rate) -> str:
     """A share with its interval in words."""
     return f"{percent(rate.estimate)} (95% interval {percent(max(rate.low, 0.0))} to {percent(rate.high)})"
-
-
-def examples(survey: Survey, numbers: Iterable[int], why: str) -> tuple[Example, ...]:
-    """Comparisons by number as examples, with their texts where the survey's sample holds them."""
-    return tuple(example(survey, number, why) for number in numbers)
-
-
-def example(survey: Survey, number: int, why: str) -> Example:
-    """One comparison as an example: the prompt's last message and the responses, the preferred one called chosen."""
-    file, row = survey.judgements.where(number)
-    found = survey.sample.get(number)
-    texts = shown_texts(found) if found is not None else {}
-    return Example(row=row, why=why, file=file, texts=texts)
-
-
-def shown_texts(comparison: Comparison) -> dict[str, str]:
-    """What is shown of a comparison, by title, long texts cut."""
-    shown = {"prompt": _cut(comparison.prompt.messages[-1].content if comparison.prompt.messages else "")}
-    titles = _titles(comparison)
-    for title, response in zip(titles, comparison.responses, strict=True):
-        shown[title] = _cut(response.text)
-    return shown
-
-
-def _titles(comparison: Comparison) -> list[str]:
-    count = len(comparison.responses)
-    match comparison.judgement:
-        case Choice(best=int(best)) if count == 2:
-            return ["chosen" if i == best else "rejected" for i in range(count)]
-        case Choice(best=int(best)):
-            return ["chosen" if i == best else f"response {i + 1}" for i in range(count)]
-        case Ratings(scores=scores):
-            return [f"response {i + 1}, rated {score:g}" for i, score in enumerate(scores)]
-        case Ranking(order=order):
-            place = {index: k for k, group in enumerate(order, start=1) for index in group}
-            return [f"response {i + 1}, place {place[i]}" if i in place else f"response {i + 1}" for i in range(count)]
-    return [f"response {i + 1}" for i in range(count)]
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from candor.audits.preferences.effects import SIDE, Design, Effect, LabelEffects
+from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.wording import title
-from candor.preferences.table import IntArray
-from candor.records import Comparison, Example
+from candor.records import Example
 
 EXAMPLES = 3
 
@@ -50,32 +50,7 @@ def telling_examples(
 
 
 def pair_example(survey: Survey, design: Design, pair: int, why: str) -> Example:
-    """Returns one judged pair as an example: the prompt and both texts, where they were kept."""
-    pairs, judgements = design.pairs, survey.judgements
-    number = int(pairs.comparison[pair])
-    file, row = judgements.where(number)
-    comparison = survey.sample.get(number)
-    texts: dict[str, str] = {}
-    if comparison is not None:
-        start = int(judgements.starts[number])
-        first, second = (comparison.responses[int(r) - start].text for r in (pairs.first[pair], pairs.second[pair]))
-        if pairs.outcome[pair] == 0.5:
-            texts = {"prompt": prompt_text(comparison), "first": first, "second": second}
-        else:
-            chosen, rejected = (first, second) if pairs.outcome[pair] > 0.5 else (second, first)
-            texts = {"prompt": prompt_text(comparison), "chosen": chosen, "rejected": rejected}
-    return Example(row=row, why=why, file=file, texts=texts)
-
-
-def prompt_text(comparison: Comparison) -> str:
-    """The prompt as one text; with several turns each starts with its role."""
-    messages = comparison.prompt.messages
-    if len(messages) == 1:
-        return messages[0].content
-    return "\n\n".join(f"{message.role}: {message.content}" for message in messages)
-
-
-def local(survey: Survey, number: int, responses: IntArray) -> list[str]:
-    """Returns the texts of responses (by their number in the table) of one kept comparison."""
-    start = int(survey.judgements.starts[number])
-    return [survey.sample[number].responses[int(r) - start].text for r in responses]
+    """Returns one judged pair as an example: the prompt and its two responses."""
+    pairs = design.pairs
+    shown = (int(pairs.first[pair]), int(pairs.second[pair]))
+    return example(survey, int(pairs.comparison[pair]), why, responses=sorted(shown))

@@ -26,6 +26,7 @@ from candor.audits.preferences.cycles import (
 )
 from candor.audits.preferences.form import cannot_tell, finding
 from candor.audits.preferences.one_scale import HODGE_PARTS, Measure, OneScale, against_one_scale, with_loops
+from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.tournaments import (
     Tournaments,
@@ -324,7 +325,7 @@ def _examples(survey: Survey, tournaments: Tournaments, cycles: Cycles, level: L
         for place, edge in enumerate(cycles.triads.edges[triad]):
             for_a = bool(cycles.forward[triad]) != (place == 2)
             examples.append(_example(survey, tournaments, int(edge), for_a, f"{circle} {number}", level))
-    return tuple(example for example in examples if example is not None)
+    return tuple(shown for shown in examples if shown is not None)
 
 
 def _example(
@@ -337,27 +338,13 @@ def _example(
     judgements = survey.judgements
     comparison = int(next((number for number in votes if int(number) in survey.sample), votes[0]))
     with_it = int((tournaments.wins_a if for_a else tournaments.wins_b)[edge])
-    file, row = judgements.where(comparison)
     names = ""
     if level is SYSTEMS:
         ends = sorted(judgements.policy_names)
         a, b = ends[tournaments.a[edge]], ends[tournaments.b[edge]]
         names = f": {a if for_a else b} over {b if for_a else a}"
     why = f"{circle}{names}: {with_it} of {int(tournaments.votes[edge])} votes agree with this row"
-    return Example(row=row, file=file, why=why, texts=_texts(survey, comparison))
-
-
-def _texts(survey: Survey, number: int) -> dict[str, str]:
-    comparison = survey.sample.get(number)
-    if comparison is None:
-        return {}
-    judgements = survey.judgements
-    values = judgements.values[judgements.starts[number] : judgements.starts[number + 1]]
-    texts = {"prompt": "\n\n".join(message.content for message in comparison.prompt.messages)}
-    if len(values) != 2:
-        return texts | {f"response {i}": response.text for i, response in enumerate(comparison.responses, start=1)}
-    best, other = (0, 1) if values[0] >= values[1] else (1, 0)
-    return texts | {"chosen": comparison.responses[best].text, "rejected": comparison.responses[other].text}
+    return example(survey, comparison, why)
 
 
 def _charts(scale: OneScale, level: Level) -> tuple[Chart, ...]:

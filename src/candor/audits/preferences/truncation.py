@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candor.audits.preferences.form import cannot_tell, finding
-from candor.audits.preferences.rates import Rate, between, clustered_mean, clustered_share, examples, percent
+from candor.audits.preferences.rates import Rate, between, clustered_mean, clustered_share, percent
+from candor.audits.preferences.shown import examples
 from candor.audits.preferences.survey import Survey
 from candor.errors import InputError
 from candor.preferences.pairing import normalised_text
