@@ -220,7 +220,8 @@ def _weights(values: FloatArray, kinds: IntArray, who: IntArray, total: int) -> 
     """One over the variance of each value around its annotator's mean, by kind of group, pooled over annotators."""
     n = np.maximum(np.bincount(who, minlength=total), 1)
     centred = values - (np.bincount(who, weights=values, minlength=total) / n)[who]
-    lost = len(values) / max(len(values) - np.count_nonzero(np.bincount(who)), 1)  # a mean was taken off per annotator
+    freedom = len(values) - int(np.count_nonzero(np.bincount(who)))  # a mean was taken off per annotator
+    lost = len(values) / (freedom if freedom > 0 else 1)
     all_of_them = float(np.mean(centred**2)) * lost
     members = np.bincount(kinds, minlength=1)
     with np.errstate(invalid="ignore"):

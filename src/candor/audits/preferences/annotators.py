@@ -16,6 +16,7 @@ from candor.audits.preferences.form import cannot_tell, finding
 from candor.audits.preferences.speed import speed
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import wilson
+from candor.preferences.fit import ReliabilityFit, agreement_reliability
 from candor.preferences.table import Judgements
 from candor.records import Chart, Check, Example, Finding, Verdict
 
@@ -67,8 +68,9 @@ def _annotators(survey: Survey, found: Faults) -> Check:
     }
     untested = {name: test.why for name, test in tests.items() if test.usual is None}
     order = np.lexsort((-counts, ~found.flagged))
+    reliability = _reliability(judgements)
     details: dict[str, Any] = {
-        "annotators": [_row(judgements, found, int(k)) for k in order[:MOST_ROWS]],
+        "annotators": [_row(judgements, found, reliability, int(k)) for k in order[:MOST_ROWS]],
         "annotators_in_all": len(counts),
         "not_tested": untested,
         "smallest_found": {
@@ -150,7 +152,7 @@ def _who(names: Sequence[str], who: NDArray[np.bool_]) -> str:
     return listed if len(some) == 1 else f"{len(some):,} annotators: {listed}"
 
 
-def _row(judgements: Judgements, found: Faults, k: int) -> dict[str, Any]:
+def _row(judgements: Judgements, found: Faults, reliability: ReliabilityFit | None, k: int) -> dict[str, Any]:
     measures = found.measures
     retests = measures.retests
     return {
@@ -159,7 +161,7 @@ def _row(judgements: Judgements, found: Faults, k: int) -> dict[str, Any]:
         **_numbers("side_share", measures.side, k),
         **_numbers("agreement_with_user", measures.flattery, k),
         **_numbers("agreement_with_others", measures.others, k),
-        "reliability": _reliability(measures.others, k),
+        **_reliability_of(reliability, k),
         "self_consistency": None
         if retests is None or not retests.n[k]
         else float(retests.consistent[k] / retests.n[k]),
@@ -189,12 +191,31 @@ def _numbers(name: str, measure: Measure | None, k: int) -> dict[str, Any]:
     return {name: share, f"{name}_low": over.low, f"{name}_high": over.high, f"{name}_n": int(n)}
 
 
-def _reliability(others: Measure | None, k: int) -> float | None:
-    """Agreement with others above chance, over the panel's: 1 is as reliable as the rest, 0 as a coin."""
-    if others is None or not others.n[k]:
+def _reliability(judgements: Judgements) -> ReliabilityFit | None:
+    """Of every named annotator among the named, ties left out; None without a judged pair."""
+    pairs = judgements.pairs
+    named = judgements.annotators[pairs.comparison]
+    kept = (pairs.outcome != 0.5) & (named >= 0)
+    if not kept.any():
         return None
-    panel = float(np.nansum(others.share * others.n) / np.sum(others.n))
-    return float((others.share[k] - 0.5) / (panel - 0.5)) if panel > 0.5 else None
+    _, prompts = np.unique(judgements.prompts[pairs.comparison[kept]], return_inverse=True)
+    return agreement_reliability(
+        pairs.unit[kept],
+        named[kept],
+        pairs.canonical_outcome[kept],
+        annotators=len(judgements.annotator_names),
+        cluster=prompts,
+    )
+
+
+def _reliability_of(fit: ReliabilityFit | None, k: int) -> dict[str, Any]:
+    if fit is None or not fit.n[k]:
+        return {"reliability": None, "reliability_low": None, "reliability_high": None}
+    return {
+        "reliability": float(fit.reliability[k]),
+        "reliability_low": float(fit.low[k]),
+        "reliability_high": float(fit.high[k]),
+    }
 
 
 def _panel_findings(found: Faults, seed: int) -> list[Finding]:

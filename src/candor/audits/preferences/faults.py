@@ -34,7 +34,7 @@ LEVEL = 0.05
 SIDE_SHARE, FLATTERY_SHARE, CARELESS_SHARE = 0.53, 0.42, 0.05
 """How the 5% are split among the kinds of fault."""
 
-SIDE_SPREAD, FLATTERY_SPREAD, OTHERS_SPREAD, RETEST_SPREAD = 0.015, 0.025, 0.015, 0.03
+SIDE_SPREAD, FLATTERY_SPREAD, OTHERS_SPREAD, RETEST_SPREAD = 0.018, 0.03, 0.015, 0.03
 """Standard deviations of honest annotators' true shares that are granted in any case (see docs/annotators.md)."""
 
 FEWEST_JUDGED = 20
