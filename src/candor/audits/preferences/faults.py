@@ -31,7 +31,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 LEVEL = 0.05
-SIDE_SHARE, FLATTERY_SHARE, CARELESS_SHARE = 0.53, 0.42, 0.05
+SIDE_SHARE, FLATTERY_SHARE, CARELESS_SHARE = 0.55, 0.4, 0.05
 """How the 5% are split among the kinds of fault."""
 
 SIDE_SPREAD, FLATTERY_SPREAD, OTHERS_SPREAD, RETEST_SPREAD = 0.018, 0.03, 0.015, 0.03
@@ -41,6 +41,8 @@ FEWEST_JUDGED = 20
 FEWEST_MIXED = 15
 FEWEST_RETESTS = 8
 MOSTLY_FAST = 0.5
+NEAR_CHANCE = 0.1
+"""So little above chance is no consistency to speak of, however many retests show that it is above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,7 +194,8 @@ def _retest(retests: Retests | None, count: int, others: Test, disagrees: BoolAr
     gated = known & disagrees
     alone = known & ~others.tested
     p = np.minimum(adjusted(below, gated, 1.0), adjusted(below, alone, CARELESS_SHARE))
-    return Test(tested=known, p=p, usual=usual), known & (above > LEVEL)
+    near = retests.consistent < (retests.chance + NEAR_CHANCE) * retests.n
+    return Test(tested=known, p=p, usual=usual), known & ((above > LEVEL) | near)
 
 
 def _fast_share(judgements: Judgements, speed: Pace | None, count: int) -> FloatArray:
