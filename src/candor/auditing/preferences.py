@@ -29,7 +29,7 @@ from candor.audits.preferences import (
 from candor.audits.preferences.seen_texts import SeenTexts, TextFacts
 from candor.audits.preferences.survey import Survey, survey
 from candor.pipeline.progress import Reporter, Silent
-from candor.preferences.formats import ComparisonStream, Numbered, stream_comparisons
+from candor.preferences.formats import ComparisonStream, Dropped, Numbered, stream_comparisons
 from candor.preferences.near_duplicates import PromptIndex
 from candor.protocols import AgreementReader
 from candor.records import Check, to_json
@@ -141,7 +141,14 @@ class _Audit:
             seed=self.seed,
         )
         self.tell.finish(f"{len(found.judgements):,} comparisons")
-        found = replace(found, source=str(source), format=stream.format, rows=stream.rows, **_left_out(stream))
+        found = replace(
+            found,
+            source=str(source),
+            format=stream.format,
+            rows=stream.rows,
+            dropped=_counts(stream.dropped),
+            bad=_counts(stream.bad),
+        )
         return _Read(source=str(source), survey=found, facts=data_facts(stream, found))
 
     def checks(self, read: _Read, texts: TextFacts, other: Survey | None = None) -> list[Check]:
@@ -178,8 +185,5 @@ def _questions(
     yield "learning curve", lambda: learning_curve.checks(found, data)
 
 
-def _left_out(stream: ComparisonStream) -> dict[str, Mapping[str, int]]:
-    return {
-        name: {reason: dropped.count for reason, dropped in reasons.items()}
-        for name, reasons in (("dropped", stream.dropped), ("bad", stream.bad))
-    }
+def _counts(reasons: Mapping[str, Dropped]) -> Mapping[str, int]:
+    return {reason: dropped.count for reason, dropped in reasons.items()}
