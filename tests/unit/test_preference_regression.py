@@ -212,6 +212,15 @@ def test_discovery_rates_are_scipys_and_unknown_values_stay_unknown():
     np.testing.assert_allclose(with_gap, [0.02, np.nan, 0.04])
 
 
+def test_weights_move_the_correction_and_never_below_the_p_value():
+    p = np.array([0.03, 0.2, 0.5])
+    np.testing.assert_allclose(benjamini_hochberg(p, [2.0, 2.0, 2.0]), benjamini_hochberg(p))
+    weighted = benjamini_hochberg(p, [4.0, 1.0, 1.0])  # scaled to 2, 1/2, 1/2
+    np.testing.assert_allclose(weighted, [0.015 * 3, 0.4 * 3 / 2, 1.0])
+    assert benjamini_hochberg([0.03, 0.9], [9.0, 1.0])[0] == pytest.approx(0.03 * 2 / 1.8)
+    assert benjamini_hochberg([0.03], [9.0])[0] == pytest.approx(0.03)
+
+
 def test_arrays_have_to_fit_together():
     with pytest.raises(ValueError, match="one length"):
         clustered_logit(np.ones((3, 1)), np.ones(2), [np.zeros(3)])

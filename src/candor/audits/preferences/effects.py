@@ -27,6 +27,9 @@ from candor.records import Verdict
 SIDE = "shown_first"
 AGREEMENT = "agreement"
 
+AGREEMENT_WEIGHT = 3.0
+"""How many times an ordinary feature agreement counts in the correction: it is what this audit is for."""
+
 MIN_PAIRS = 30
 MIN_DIFFER = 10
 """A feature that differs in fewer pairs than this is left out of the model, and that is said."""
@@ -280,12 +283,13 @@ def effect_of(draft: Effect, found: Regression, index: int, inflation: float = f
 
 def adjusted(effects: Sequence[Effect]) -> tuple[Effect, ...]:
     """Returns the effects with p-values adjusted for all of them, and what each would be found at."""
-    corrected = benjamini_hochberg([effect.p for effect in effects])
-    tests = max(int(np.sum(np.isfinite(corrected))), 1)
+    weights = np.array([AGREEMENT_WEIGHT if effect.name == AGREEMENT else 1.0 for effect in effects])
+    corrected = benjamini_hochberg([effect.p for effect in effects], weights)
+    total = max(float(weights[np.isfinite(corrected)].sum()), 1.0)
     done = []
-    for effect, p in zip(effects, corrected, strict=True):
+    for effect, p, weight in zip(effects, corrected, weights, strict=True):
         df = np.array([effect.df])
-        quantiles = t_quantile(1 - LEVEL / tests / 2, df) + t_quantile(0.9, df)
+        quantiles = t_quantile(1 - LEVEL * weight / total / 2, df) + t_quantile(0.9, df)
         done.append(replace(effect, adjusted=float(p), detectable=float(quantiles[0] * effect.error)))
     return tuple(done)
 
