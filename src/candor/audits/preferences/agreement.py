@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candor.audits.preferences.alpha import Agreement, Chance, Coding, Measured, chance, coding, measure
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import ANNOTATORS, cannot_tell, finding
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import Interval
 from candor.preferences.table import Judgements, Kind
@@ -21,7 +21,6 @@ from candor.records import Check, Finding, Verdict
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
-GROUP = "Annotators"
 GOOD, POOR = 0.4, 0.2
 """Alpha from which agreement is what careful preference data reach, and under which labels are mostly noise.
 
@@ -103,7 +102,7 @@ def _choices(judgements: Judgements, seed: int) -> Check:
         why = f"{several} judged by two annotators or more, {FEWEST_UNITS} are needed, so nothing shows who agrees."
         why = why if made.units else "Nobody judged a pair that another annotator judged, so nothing shows who agrees."
         advice = "Give 5 to 10% of the pairs to two annotators or more: 300 pairs measure agreement to 6 points."
-        return cannot_tell("agreement", GROUP, title, _capital(why), advice)
+        return cannot_tell("agreement", ANNOTATORS, title, _capital(why), advice)
     everyone = not anonymous
     found, by_chance = measure(made, seed=seed, over_coders=everyone), chance(made, seed=seed)
     decided = coding(*columns, np.where(outcome == 0.5, np.nan, outcome), prompts, level="nominal")
@@ -128,7 +127,7 @@ def _choices(judgements: Judgements, seed: int) -> Check:
     }
     return Check(
         name="agreement",
-        group=GROUP,
+        group=ANNOTATORS,
         title=title,
         verdict=_verdict(found.alpha, by_chance),
         meaning=_choices_meaning(found, by_chance, made, ceiling, anonymous),
@@ -224,7 +223,7 @@ def _graded(name: str, title: str, what: str, judgements: Judgements, seed: int)
     if ordinal.units < FEWEST_UNITS:
         why = f"{ordinal.units:,} units of {what} have two annotators or more, {FEWEST_UNITS} are needed."
         why = why if ordinal.units else f"No two annotators gave {what} to {one}, so nothing shows whether they agree."
-        return cannot_tell(name, GROUP, title, why, "Give some of the same responses to two annotators or more.")
+        return cannot_tell(name, ANNOTATORS, title, why, "Give some of the same responses to two annotators or more.")
     anonymous = bool(np.all(judgements.annotators < 0))
     found = {made.level: measure(made, seed=seed, over_coders=not anonymous) for made in (ordinal, interval)}
     by_chance = chance(ordinal, seed=seed)
@@ -235,7 +234,7 @@ def _graded(name: str, title: str, what: str, judgements: Judgements, seed: int)
     rank_alpha = found["ordinal"].alpha
     return Check(
         name=name,
-        group=GROUP,
+        group=ANNOTATORS,
         title=title,
         verdict=_verdict(rank_alpha, by_chance),
         meaning=(

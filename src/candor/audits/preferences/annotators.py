@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.agreement import GROUP
 from candor.audits.preferences.annotator_measures import Measure
 from candor.audits.preferences.consistency import CONSISTENCY_TITLE, consistency, ratio_bootstrap
 from candor.audits.preferences.faults import Faults, faults
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import ANNOTATORS, cannot_tell, finding
 from candor.audits.preferences.speed import speed
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import wilson
@@ -45,8 +44,8 @@ def checks(survey: Survey) -> list[Check]:
     judgements = survey.judgements
     if not judgements.annotator_names:
         return [
-            cannot_tell("annotators", GROUP, TITLE, NO_NAMES, NAME_THEM),
-            cannot_tell("self_consistency", GROUP, CONSISTENCY_TITLE, NO_NAMES, NAME_THEM),
+            cannot_tell("annotators", ANNOTATORS, TITLE, NO_NAMES, NAME_THEM),
+            cannot_tell("self_consistency", ANNOTATORS, CONSISTENCY_TITLE, NO_NAMES, NAME_THEM),
             speed(judgements, None, survey.seed),
         ]
     found = faults(judgements)
@@ -79,7 +78,7 @@ def _annotators(survey: Survey, found: Faults) -> Check:
     }
     if len(untested) == len(tests):
         reasons = "; ".join(f"{name}: {why}" for name, why in untested.items())
-        check = cannot_tell("annotators", GROUP, TITLE, f"Nothing can be tested ({reasons}).", MORE_DATA)
+        check = cannot_tell("annotators", ANNOTATORS, TITLE, f"Nothing can be tested ({reasons}).", MORE_DATA)
         return Check(**{**{f: getattr(check, f) for f in check.__dataclass_fields__}, "details": details})
     flagged = int(found.flagged.sum())
     share = float(counts[found.flagged].sum() / max(counts.sum(), 1))
@@ -94,7 +93,7 @@ def _annotators(survey: Survey, found: Faults) -> Check:
     verdict = Verdict.CONCERN if share >= CONCERN_SHARE else Verdict.NOTE if flagged else Verdict.FINE
     return Check(
         name="annotators",
-        group=GROUP,
+        group=ANNOTATORS,
         title=TITLE,
         verdict=verdict,
         meaning=_meaning(judgements, found, share, untested),

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import CONSISTENCY, cannot_tell, finding
 from candor.audits.preferences.hygiene import repeated, row_keys
 from candor.audits.preferences.rates import percent
 from candor.audits.preferences.shown import example
@@ -32,7 +32,7 @@ from candor.records import Chart, Check, Example, Verdict
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-NAME, GROUP, TITLE = "clarity", "agreement", "Clear, contested and arbitrary pairs"
+NAME, TITLE = "clarity", "Clear, contested and arbitrary pairs"
 BLOCKS = 2000
 """Prompts are resampled in at most so many random blocks, which keeps a bootstrap of a million prompts small."""
 
@@ -115,7 +115,7 @@ def checks(survey: Survey) -> list[Check]:
     if not retested and not shared:
         why = "No two responses were judged twice, neither by one known annotator nor by two."
         advice = "Have a tenth of the pairs judged by a second annotator, and show each annotator 40 pairs again."
-        return [cannot_tell(NAME, GROUP, TITLE, why, advice)]
+        return [cannot_tell(NAME, CONSISTENCY, TITLE, why, advice)]
     sums = _blocks(found)
     shares = {name: cluster_bootstrap(sums, of, seed=survey.seed) for name, of in _SHARES.items()}
     defined = {name: share for name, share in shares.items() if np.isfinite(share.estimate)}
@@ -141,7 +141,7 @@ def checks(survey: Survey) -> list[Check]:
     return [
         Check(
             name=NAME,
-            group=GROUP,
+            group=CONSISTENCY,
             title=TITLE,
             verdict=verdict,
             meaning=meaning,

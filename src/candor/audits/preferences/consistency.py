@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.agreement import GROUP
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import ANNOTATORS, cannot_tell, finding
 from candor.audits.preferences.retests import Retests
 from candor.audits.stats import Bootstrap, cluster_bootstrap, wilson
 from candor.records import Check, Verdict
@@ -35,7 +34,7 @@ def consistency(retests: Retests | None, seed: int) -> Check:
     if retests is None:
         why = "No annotator judged the same comparison twice, so arbitrary answers look like firm ones."
         advice = "Put 5% of the comparisons to the same annotator again, days later and in the other order."
-        return cannot_tell("self_consistency", GROUP, CONSISTENCY_TITLE, why, advice)
+        return cannot_tell("self_consistency", ANNOTATORS, CONSISTENCY_TITLE, why, advice)
     some = retests.n > 0
     n = float(retests.n.sum())
     share = float(retests.consistent.sum() / n)
@@ -82,7 +81,7 @@ def consistency(retests: Retests | None, seed: int) -> Check:
     }.get(verdict, "")
     return Check(
         name="self_consistency",
-        group=GROUP,
+        group=ANNOTATORS,
         title=CONSISTENCY_TITLE,
         verdict=verdict,
         meaning=said,

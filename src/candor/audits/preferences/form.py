@@ -9,6 +9,13 @@ import numpy as np
 
 from candor.records import Check, Finding, Verdict
 
+HYGIENE = "Hygiene"
+ANNOTATORS = "Annotators"
+REWARDED = "What the labels reward"
+CONSISTENCY = "Consistency"
+LABELS = "Labels"
+"""The headings under which checks stand."""
+
 
 def finding(
     check: str,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import HYGIENE, cannot_tell, finding
 from candor.audits.preferences.leakage import leakage_checks
 from candor.audits.preferences.rates import Rate, between, clustered_share, percent
 from candor.audits.preferences.seen_texts import TextFacts
@@ -25,7 +25,6 @@ from candor.records import Check, Example, Finding, Verdict
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-GROUP = "hygiene"
 _SHOWN = 5
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
@@ -55,7 +54,7 @@ def copies(survey: Survey, texts: TextFacts | None) -> Check:
     """Returns the check for rows that stand in the file more than once."""
     judgements, name, title = survey.judgements, "copies", "Copies of comparisons"
     if not len(judgements):
-        return cannot_tell(name, GROUP, title, "There are no comparisons.")
+        return cannot_tell(name, HYGIENE, title, "There are no comparisons.")
     again = repeated(row_keys(judgements))
     rate = clustered_share(again, judgements.prompts)
     findings = [_share(name, "copied_rows", rate)]
@@ -73,7 +72,7 @@ def copies(survey: Survey, texts: TextFacts | None) -> Check:
     verdict = Verdict.CONCERN if rate.estimate >= 0.01 else Verdict.NOTE if bad else Verdict.FINE
     return Check(
         name=name,
-        group=GROUP,
+        group=HYGIENE,
         title=title,
         verdict=verdict,
         meaning=meaning,
@@ -97,7 +96,9 @@ def contradictions(survey: Survey) -> Check:
         why = (
             "No two responses were judged twice by the same annotator or by unknown ones, so that none can contradict."
         )
-        return cannot_tell(name, GROUP, title, why, "Show some pairs a second time, on another day and sides swapped.")
+        return cannot_tell(
+            name, HYGIENE, title, why, "Show some pairs a second time, on another day and sides swapped."
+        )
     both = again & (wins > 0) & (wins < times)
     first = np.unique(keys, return_index=True)[1]
     rate = clustered_share(both[again], judgements.prompts[pairs.comparison[decided[first[again]]]])
@@ -110,7 +111,7 @@ def contradictions(survey: Survey) -> Check:
     concern = rate.low > 0.2
     return Check(
         name=name,
-        group=GROUP,
+        group=HYGIENE,
         title=title,
         verdict=Verdict.CONCERN if concern else Verdict.NOTE if both.any() else Verdict.FINE,
         meaning=f"Of {rate.n:,} pairs of responses that one annotator (or unknown ones) judged more than once, "
@@ -126,7 +127,7 @@ def identical(survey: Survey) -> Check:
     """Returns the check for comparisons of which two responses have the same text."""
     judgements, name, title = survey.judgements, "identical", "Identical responses"
     if not len(judgements):
-        return cannot_tell(name, GROUP, title, "There are no comparisons.")
+        return cannot_tell(name, HYGIENE, title, "There are no comparisons.")
     of = judgements.comparison_of
     order = np.lexsort((judgements.texts, of))
     same = (np.diff(of[order]) == 0) & (np.diff(judgements.texts[order]) == 0)
@@ -142,7 +143,7 @@ def identical(survey: Survey) -> Check:
         meaning += f" In {preferred:,} of them one of the two equal texts was preferred."
     return Check(
         name=name,
-        group=GROUP,
+        group=HYGIENE,
         title=title,
         verdict=Verdict.CONCERN
         if rate.estimate >= 0.01 or preferred > 10
@@ -161,7 +162,7 @@ def blank(survey: Survey, texts: TextFacts | None) -> Check:
     """Returns the check for responses without any text."""
     judgements, name, title = survey.judgements, "empty", "Empty responses"
     if not len(judgements):
-        return cannot_tell(name, GROUP, title, "There are no comparisons.")
+        return cannot_tell(name, HYGIENE, title, "There are no comparisons.")
     hit = np.zeros(len(judgements), dtype=bool)
     hit[judgements.comparison_of[judgements.characters == 0]] = True
     if texts is not None:
@@ -174,7 +175,7 @@ def blank(survey: Survey, texts: TextFacts | None) -> Check:
         meaning += f" {dropped:,} rows were left out for that reason while reading."
     return Check(
         name=name,
-        group=GROUP,
+        group=HYGIENE,
         title=title,
         verdict=Verdict.CONCERN if rate.estimate >= 0.01 else Verdict.NOTE if hit.any() or dropped else Verdict.FINE,
         meaning=meaning,
@@ -190,7 +191,7 @@ def near_duplicate_prompts(survey: Survey, texts: TextFacts | None) -> Check:
     """Returns the check for prompts that are the same but for small edits."""
     judgements, name, title = survey.judgements, "near_duplicates", "Near-duplicate prompts"
     if texts is None or not len(judgements):
-        return cannot_tell(name, GROUP, title, "The prompts' texts were not compared.")
+        return cannot_tell(name, HYGIENE, title, "The prompts' texts were not compared.")
     sizes, own = texts.near.sizes, np.unique(texts.prompt_of)
     members = np.bincount(texts.near.groups[own], minlength=len(sizes) + 1)
     hit = members[texts.near.groups[own]] > 1
@@ -207,7 +208,7 @@ def near_duplicate_prompts(survey: Survey, texts: TextFacts | None) -> Check:
     verdict = Verdict.CONCERN if crowded else Verdict.NOTE if hit.any() else Verdict.FINE
     return Check(
         name=name,
-        group=GROUP,
+        group=HYGIENE,
         title=title,
         verdict=verdict,
         meaning=meaning,

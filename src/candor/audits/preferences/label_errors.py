@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import LABELS, cannot_tell, finding
 from candor.audits.preferences.light_model import FEWEST, Design, areas_under_margin, design, hits
 from candor.audits.preferences.rates import Rate, between, percent
 from candor.audits.preferences.shown import example
@@ -33,7 +33,7 @@ from candor.records import Check, Verdict
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-NAME, GROUP, TITLE = "label_errors", "labels", "Likely label errors"
+NAME, TITLE = "label_errors", "Likely label errors"
 FEW, MANY = 0.01, 0.05
 """Shares of wrong labels that need no care, and that do; an interval that holds both says nothing."""
 
@@ -60,7 +60,7 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
     data = design(survey) if data is None else data
     if len(data) < FEWEST:
         why = f"Only {len(data):,} pairs of responses were judged, too few to learn what labels agree on."
-        return [cannot_tell(NAME, GROUP, TITLE, why)]
+        return [cannot_tell(NAME, LABELS, TITLE, why)]
     accuracy = data.accuracy
     seen = f"A light model of words and style, fitted on {_sampled(data)}, orders {between(accuracy)} of held-out pairs"
     learnt = finding(
@@ -79,7 +79,7 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
         advice = "Have some pairs judged again: retests tell what no model can."
         check = Check(
             name=NAME,
-            group=GROUP,
+            group=LABELS,
             title=TITLE,
             verdict=Verdict.CANNOT_TELL,
             meaning=seen + (why if weak else unsure),
@@ -97,7 +97,7 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
     return [
         Check(
             name=NAME,
-            group=GROUP,
+            group=LABELS,
             title=TITLE,
             verdict=Verdict.CONCERN if fit.low > MANY else Verdict.NOTE if fit.low > FEW else Verdict.FINE,
             meaning=f"{seen} as they were judged. Where it is surest, its mistakes suggest that {between(rate)} of the "

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import HYGIENE, cannot_tell, finding
 from candor.audits.preferences.rates import between, clustered_share
 from candor.audits.preferences.seen_texts import TextFacts
 from candor.audits.preferences.shown import example
@@ -20,7 +20,6 @@ from candor.records import Check, Verdict
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
-GROUP = "hygiene"
 NAME, TITLE = "leakage", "Leakage between splits"
 _SHOWN = 5
 
@@ -38,7 +37,7 @@ def between_splits(survey: Survey, texts: TextFacts | None) -> Check:
     split, names = _splits(survey, texts)
     if len(names) < 2:
         why = "The data name no splits: neither a tag 'split' of the prompts nor several files."
-        return cannot_tell(NAME, GROUP, TITLE, why, "Give the directory with all splits, or the other file.")
+        return cannot_tell(NAME, HYGIENE, TITLE, why, "Give the directory with all splits, or the other file.")
     prompts, groups = survey.judgements.prompts, _groups(survey, texts)
     findings, told, shown, worst = [], [], [], 0.0
     for a, b in combinations(range(len(names)), 2):
@@ -89,7 +88,7 @@ def _check(  # type: ignore[no-untyped-def]
         meaning += " Near-duplicate prompts were not looked for."
     return Check(
         name=name,
-        group=GROUP,
+        group=HYGIENE,
         title=title,
         verdict=Verdict.CONCERN if worst >= 0.01 else Verdict.NOTE if told else Verdict.FINE,
         meaning=meaning[0].upper() + meaning[1:],

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candor.audits.preferences.clarity import agreements, noise_ceiling
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import LABELS, cannot_tell, finding
 from candor.audits.preferences.light_model import FEWEST, FOLDS, SHARES, Design, design, hits
 from candor.audits.preferences.rates import Rate, between, clustered_mean, percent
 from candor.audits.preferences.survey import Survey
@@ -29,7 +29,7 @@ from candor.records import Chart, Check, Verdict
 
 FloatArray = NDArray[np.float64]
 
-NAME, GROUP, TITLE = "learning_curve", "labels", "What more labels would buy"
+NAME, TITLE = "learning_curve", "What more labels would buy"
 FACTORS = (0.3, 2.0)
 """What the next doubling brings, in units of what the last two brought on average."""
 
@@ -53,7 +53,7 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
     data = design(survey) if data is None else data
     if len(data) < FEWEST:
         why = f"Only {len(data):,} pairs of responses were judged, too few for a curve."
-        return [cannot_tell(NAME, GROUP, TITLE, why)]
+        return [cannot_tell(NAME, LABELS, TITLE, why)]
     curve = learning_curve(data)
     full, gain = curve.accuracies[-1], curve.gain
     findings = [
@@ -88,7 +88,7 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
     return [
         Check(
             name=NAME,
-            group=GROUP,
+            group=LABELS,
             title=TITLE,
             verdict=verdict,
             meaning=meaning + ceiling_note,

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import CONSISTENCY, cannot_tell, finding
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import cluster_bootstrap
 from candor.preferences.table import FloatArray, IntArray, Judgements
 from candor.records import Check, Verdict
 
-NAME, GROUP, TITLE = "menu", "Transitivity", "Does it matter which other responses were in sight?"
+NAME, TITLE = "menu", "Does it matter which other responses were in sight?"
 SIMULATIONS, LEVEL, LEAST_PAIRS = 1999, 0.05, 20
 ADVICE = "To find out, have the same two responses judged as a pair by some and within a larger menu by others."
 
@@ -106,7 +106,7 @@ def checks(survey: Survey) -> list[Check]:
     if len(both) < LEAST_PAIRS:
         count = "no pair of responses was" if not len(both) else f"only {len(both)} pairs of responses were"
         why = f"Cannot be assessed: {count} judged both alone and among others, so every menu fits one score."
-        return [cannot_tell(NAME, GROUP, TITLE, why, ADVICE)]
+        return [cannot_tell(NAME, CONSISTENCY, TITLE, why, ADVICE)]
     test = menu_test(both, np.random.default_rng([survey.seed & (2**63 - 1), 6]))
     found = test.p_value <= LEVEL
     by = f"typically by {test.gap:.0%} of the votes ({test.low:.0%} to {test.high:.0%})"
@@ -115,7 +115,7 @@ def checks(survey: Survey) -> list[Check]:
     return [
         Check(
             name=NAME,
-            group=GROUP,
+            group=CONSISTENCY,
             title=TITLE,
             verdict=Verdict.CONCERN if found else Verdict.FINE,
             meaning=f"{start} as a pair and among others in {len(both):,} prompts: {figures}, p = {test.p_value:.4f}.",

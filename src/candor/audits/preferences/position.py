@@ -25,14 +25,14 @@ from candor.audits.preferences.effects import (
     is_partial,
     label_effects,
 )
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import REWARDED, cannot_tell, finding
 from candor.audits.preferences.regression import Regression, clustered_logit
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.wording import detectable, odds
 from candor.preferences.table import BoolArray, FloatArray
 from candor.records import Chart, Check, Finding, Verdict
 
-NAME, GROUP, TITLE = "position_bias", "what the labels reward", "Being shown first"
+NAME, TITLE = "position_bias", "Being shown first"
 
 UNEVEN = 0.05
 """How far from a half the share shown first may be before the order counts as not randomised, if significant."""
@@ -81,13 +81,13 @@ def checks(survey: Survey) -> list[Check]:
     design = Design(survey.judgements, seed=survey.seed)
     ordered = design.pairs.ordered
     if not ordered.any():
-        return [cannot_tell(NAME, GROUP, TITLE, NOT_RECORDED, RECORD)]
+        return [cannot_tell(NAME, REWARDED, TITLE, NOT_RECORDED, RECORD)]
     if ordered.sum() < MIN_PAIRS:
         why = f"Cannot tell: only {int(ordered.sum())} judged pairs with a recorded order, which is too few."
-        return [cannot_tell(NAME, GROUP, TITLE, why, RECORD)]
+        return [cannot_tell(NAME, REWARDED, TITLE, why, RECORD)]
     raw = share_of(design, design.pairs.outcome, ordered, "as judged")
     if raw is None:
-        return [cannot_tell(NAME, GROUP, TITLE, "Cannot tell: all pairs come from one annotator or prompt.", RECORD)]
+        return [cannot_tell(NAME, REWARDED, TITLE, "Cannot tell: all pairs come from one annotator or prompt.", RECORD)]
     if not 1 - CONVENTION <= raw.estimate <= CONVENTION:
         return [_convention(raw, survey.seed)]
     return [_measured(survey, design, raw)]
@@ -221,7 +221,7 @@ def _convention(raw: Share, seed: int) -> Check:
     return replace(
         cannot_tell(
             NAME,
-            GROUP,
+            REWARDED,
             TITLE,
             f"Cannot tell: the response recorded as shown {which} wins in {_percent(raw.estimate, raw.estimate > 0.5)} "
             f"of {raw.n} judged pairs. People are not that consistent: this is how the file lists responses, not the "
@@ -263,7 +263,7 @@ def _measured(survey: Survey, design: Design, raw: Share) -> Check:
     findings += [_finding("share_first_by_distance", s, survey.seed, str(d)) for d, s in distances]
     return Check(
         name=NAME,
-        group=GROUP,
+        group=REWARDED,
         title=TITLE,
         verdict=verdict,
         meaning=" ".join(part for part in text if part) + detectable(side),

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.agreement import GROUP
 from candor.audits.preferences.annotator_measures import sameness
 from candor.audits.preferences.faults import Faults
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import ANNOTATORS, cannot_tell, finding
 from candor.audits.preferences.pace import FEWEST_TIMED, pace
 from candor.audits.stats import Bootstrap, cluster_bootstrap, wilson
 from candor.preferences.table import Judgements
@@ -35,7 +34,9 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
     if paced is None:
         known = int(np.sum(np.isfinite(judgements.seconds)))
         why = f"{known:,} judgements have a time, {FEWEST_TIMED} are needed." if known else "No judgement has a time."
-        return cannot_tell("speed", GROUP, SPEED_TITLE, why, "Record the seconds from showing a pair to the answer.")
+        return cannot_tell(
+            "speed", ANNOTATORS, SPEED_TITLE, why, "Record the seconds from showing a pair to the answer."
+        )
     same = sameness(judgements)
     timed = np.isfinite(paced.residual)
     grouped = paced.share is not None
@@ -73,7 +74,7 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
     verdict = Verdict.CONCERN if worse or rushing else Verdict.NOTE if grouped else Verdict.FINE
     return Check(
         name="speed",
-        group=GROUP,
+        group=ANNOTATORS,
         title=SPEED_TITLE,
         verdict=verdict,
         meaning=said,

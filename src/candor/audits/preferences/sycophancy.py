@@ -19,14 +19,14 @@ from candor.audits.preferences.effects import (
     effect_of,
     has_side,
 )
-from candor.audits.preferences.form import cannot_tell
+from candor.audits.preferences.form import REWARDED, cannot_tell
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.telling import telling_examples
 from candor.audits.preferences.wording import detectable, effect_finding, effects_chart, odds, sentence, title
 from candor.preferences.table import STANCES
 from candor.records import Check, Stance, Verdict
 
-NAME, GROUP, TITLE = "sycophancy", "what the labels reward", "Agreement with the user's stated view"
+NAME, TITLE = "sycophancy", "Agreement with the user's stated view"
 
 ADVICE = (
     "Ask annotators to judge the answer against the truth and not against the user's view; add pairs in which a "
@@ -55,11 +55,11 @@ def sycophancy(survey: Survey, design: Design, found: LabelEffects) -> Check:
     """Returns the check of agreement with the user's stated view, on the comparisons in which one was stated."""
     effect = found.of(AGREEMENT)
     if effect is None:
-        return cannot_tell(NAME, GROUP, TITLE, "Cannot tell: agreement with the user's view was not measured.")
+        return cannot_tell(NAME, REWARDED, TITLE, "Cannot tell: agreement with the user's view was not measured.")
     if not effect.known:
         return cannot_tell(
             NAME,
-            GROUP,
+            REWARDED,
             TITLE,
             f"Cannot tell whether labels reward agreement with the user's stated view: {effect.why_not}.",
             "Add comparisons in which the user states a view and one response agrees with it while the other does not.",
@@ -87,7 +87,7 @@ def sycophancy(survey: Survey, design: Design, found: LabelEffects) -> Check:
         findings.append(effect_finding(NAME, split.contrast, survey.seed))
     return Check(
         name=NAME,
-        group=GROUP,
+        group=REWARDED,
         title=TITLE,
         verdict=verdict,
         meaning=meaning,

@@ -24,7 +24,7 @@ from candor.audits.preferences.cycles import (
     single_votes_needed,
     votes_needed,
 )
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import CONSISTENCY, cannot_tell, finding
 from candor.audits.preferences.one_scale import HODGE_PARTS, Measure, OneScale, against_one_scale, with_loops
 from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
@@ -40,7 +40,6 @@ from candor.audits.preferences.tournaments import (
 from candor.preferences.table import BoolArray, FloatArray, IntArray, Judgements
 from candor.records import Chart, Check, Example, Finding, Verdict
 
-GROUP = "Transitivity"
 LEAST_TRIADS, MOST_TRIADS = 10, 1000
 """Triads that share no edge: fewer are looked at one by one only, more are drawn from."""
 
@@ -125,7 +124,7 @@ def _of_responses(survey: Survey) -> list[Check]:
     name, title = "transitivity", _title(RESPONSES)
     if not len(independent_pairs(judgements)):
         why = RANKINGS_ONLY if len(judgements.pairs) else "Cannot be assessed: nothing was preferred to anything."
-        return [cannot_tell(name, GROUP, title, why, ASK_PAIRS)]
+        return [cannot_tell(name, CONSISTENCY, title, why, ASK_PAIRS)]
     tournaments = responses_compared(judgements)
     triads = find_triads(tournaments, _generator(survey.seed, 1))
     if not len(triads) and not with_loops(tournaments).any():
@@ -133,7 +132,7 @@ def _of_responses(survey: Survey) -> list[Check]:
             f"Cannot be assessed: in {tournaments.groups:,} prompts with judgements of two responses at a time, no "
             "three responses to one prompt were all compared with each other."
         )
-        return [cannot_tell(name, GROUP, title, why, ASK_PAIRS)]
+        return [cannot_tell(name, CONSISTENCY, title, why, ASK_PAIRS)]
     return _answers(survey, tournaments, triads, RESPONSES)
 
 
@@ -181,7 +180,7 @@ def _cycles_check(
     described = "" if scale is None else _described(scale, level)
     return Check(
         name=name,
-        group=GROUP,
+        group=CONSISTENCY,
         title=_title(level),
         verdict=verdict,
         meaning=f"{meaning} {described}".strip(),
@@ -380,7 +379,7 @@ def _fit_check(seed: int, scale: OneScale, cycles_found: bool, level: Level) -> 
         cause = "The circles above are part of it." if cycles_found else "No circles are needed for that: lapses do it."
         return Check(
             name=name,
-            group=GROUP,
+            group=CONSISTENCY,
             title=title,
             verdict=Verdict.NOTE,
             meaning=f"Not quite: {figures}. {cause}",
@@ -394,7 +393,7 @@ def _fit_check(seed: int, scale: OneScale, cycles_found: bool, level: Level) -> 
     start = "Cannot tell: with hardly a second vote on any pair a wrong model looks right too; " if few else "Yes: "
     return Check(
         name=name,
-        group=GROUP,
+        group=CONSISTENCY,
         title=title,
         verdict=Verdict.CANNOT_TELL if few else Verdict.FINE,
         meaning=f"{start}{figures}.",

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.form import cannot_tell, finding
+from candor.audits.preferences.form import HYGIENE, cannot_tell, finding
 from candor.audits.preferences.rates import Rate, between, clustered_mean, clustered_share, percent
 from candor.audits.preferences.shown import examples
 from candor.audits.preferences.survey import Survey
@@ -27,7 +27,7 @@ IntArray = NDArray[np.int64]
 TokenCount = Callable[[list[str]], list[int]]
 """Maps texts to their numbers of tokens."""
 
-NAME, GROUP, TITLE = "truncation", "hygiene", "Truncation at the context size"
+NAME, TITLE = "truncation", "Truncation at the context size"
 CHARACTERS_PER_TOKEN = 4.0
 USUAL = (512, 1024, 2048, 4096, 8192)
 _SHOWN = 5
@@ -76,7 +76,7 @@ def truncation(survey: Survey, *, context: int | None, tokens: TokenCount | None
     """
     lengths = _estimated(survey) if tokens is None else _counted(survey, tokens)
     if not len(lengths.chosen):
-        return cannot_tell(NAME, GROUP, TITLE, "No two responses of the file were judged, one better than the other.")
+        return cannot_tell(NAME, HYGIENE, TITLE, "No two responses of the file were judged, one better than the other.")
     sizes = USUAL if context is None else tuple(sorted({context // 2, context, context * 2, context * 4}))
     rows, findings = [], []
     for size in sizes:
@@ -94,7 +94,7 @@ def truncation(survey: Survey, *, context: int | None, tokens: TokenCount | None
         told = ", ".join(f"{percent(row['y'])} at {row['x']:,}" for row in rows)  # type: ignore[arg-type]
         return Check(
             name=NAME,
-            group=GROUP,
+            group=HYGIENE,
             title=TITLE,
             verdict=Verdict.NOTE,
             meaning=f"Comparisons that do not fit into a context of so many tokens ({lengths.counted}): {told}.",
@@ -135,7 +135,7 @@ def _verdict(
     shown = np.unique(lengths.comparison[over])[:_SHOWN].tolist()
     return Check(
         name=NAME,
-        group=GROUP,
+        group=HYGIENE,
         title=TITLE,
         verdict=Verdict.CONCERN if selects else Verdict.NOTE if over.any() else Verdict.FINE,
         meaning=meaning,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from candor.audits.preferences.effects import AGREEMENT, MIN_PAIRS, SIDE, Design, Effect, LabelEffects, label_effects
-from candor.audits.preferences.form import cannot_tell
+from candor.audits.preferences.form import REWARDED, cannot_tell
 from candor.audits.preferences.minimal_edits import MinimalEdits, minimal_edits
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.sycophancy import sycophancy
@@ -30,7 +30,7 @@ from candor.audits.preferences.wording import (
 )
 from candor.records import Check, Verdict
 
-NAME, GROUP, TITLE = "what_labels_reward", "what the labels reward", "Style that goes with being preferred"
+NAME, TITLE = "what_labels_reward", "Style that goes with being preferred"
 EDITS_TITLE = "Pairs that differ in one thing only"
 
 ASSOCIATION = "These are associations, not causes: a feature may stand for something that was not measured."
@@ -56,18 +56,18 @@ def checks(survey: Survey) -> list[Check]:
 def _style_check(survey: Survey, design: Design, found: LabelEffects) -> Check:
     effects = [effect for effect in found.effects if effect.name not in (SIDE, AGREEMENT)]
     if not effects:
-        return cannot_tell(NAME, GROUP, TITLE, "Cannot tell what the labels reward: no features were measured.")
+        return cannot_tell(NAME, REWARDED, TITLE, "Cannot tell what the labels reward: no features were measured.")
     if not any(effect.known for effect in effects):
         why = (
             f"{len(design)} judged pairs are too few" if len(design) < MIN_PAIRS else "no feature differs often enough"
         )
         return cannot_tell(
-            NAME, GROUP, TITLE, f"Cannot tell what the labels reward: {why}.", "Some hundred comparisons are needed."
+            NAME, REWARDED, TITLE, f"Cannot tell what the labels reward: {why}.", "Some hundred comparisons are needed."
         )
     verdict = _overall(effects)
     return Check(
         name=NAME,
-        group=GROUP,
+        group=REWARDED,
         title=TITLE,
         verdict=verdict,
         meaning=_meaning(effects, found) + caveats(effects),
@@ -143,7 +143,7 @@ def _edits_check(survey: Survey, found: LabelEffects, edits: MinimalEdits) -> Ch
     effects = edits.effects
     return Check(
         name="minimal_edits",
-        group=GROUP,
+        group=REWARDED,
         title=EDITS_TITLE,
         verdict=_overall(effects),
         meaning=(
