@@ -131,7 +131,10 @@ def _meaning(judgements: Judgements, found: Faults, share: float, untested: Mapp
             f"None of {len(names):,} annotators stands out from the rest beyond what chance and honest spread explain."
         )
         if found.side_test.reach is not None:
-            said += f" A side share {found.side_test.reach:.0%} from the panel's would have been found in 85% of cases."
+            said += (
+                f" A side share {100 * found.side_test.reach:.0f} points away from the panel's would have been found in "
+                "85% of cases."
+            )
     for remark, what in REMARKS.items():
         if (who := getattr(found, remark)).any():
             said += f" {_capital(what)}: {_who(names, who)}."
