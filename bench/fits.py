@@ -124,46 +124,50 @@ def ranking_sides(items: int, n: int, length: int) -> dict[str, Side]:
     }
 
 
-def timed(work: Callable[[], object]) -> tuple[float, object]:
-    begin = time.perf_counter()
+def timed(work: Callable[[], object]) -> tuple[float, float, object]:
+    """Seconds, CPU seconds of all threads, and the result."""
+    begin, used = time.perf_counter(), time.process_time()
     result = work()
-    return time.perf_counter() - begin, result
+    return time.perf_counter() - begin, time.process_time() - used, result
 
 
 def print_targets(n: int, items: int, people: int, rounds: int) -> None:
-    print("| fit | seconds, median | target, s | |\n|---|---|---|---|")
+    print("| fit | seconds, median | CPU seconds | target, s | |\n|---|---|---|---|---|")
     for name, target, work in targets(n, items, people):
-        seconds, converged = [], True
+        seconds, cpu, converged = [], [], True
         for _ in range(rounds):
-            took, fit = timed(work)
+            took, used, fit = timed(work)
             seconds.append(took)
+            cpu.append(used)
             converged &= bool(getattr(fit, "converged", False))
         middle = float(np.median(seconds))
         word = ("met" if middle <= target else "missed") + ("" if converged else ", not converged")
-        print(f"| {name} | {middle:.1f} | {target:g} | {word} |", flush=True)
+        print(f"| {name} | {middle:.1f} | {np.median(cpu):.1f} | {target:g} | {word} |", flush=True)
 
 
 def print_ratios(title: str, sides: dict[str, Side], rounds: int, skip: float) -> None:
     """Each side in turns; one that takes longer than ``skip`` seconds is run once only, and its ratio says n = 1."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
+    cpu: dict[str, list[float]] = {name: [] for name in sides}
     scores: dict[str, Floats] = {}
     for round_ in range(rounds):
         for name in sides if round_ % 2 == 0 else reversed(sides):
             if seconds[name] and seconds[name][0] > skip:
                 continue
-            took, found = timed(sides[name])
+            took, used, found = timed(sides[name])
             seconds[name].append(took)
+            cpu[name].append(used)
             scores[name] = np.asarray(found) - np.mean(np.asarray(found))
     ours = seconds.pop("candor")
     print(f"\n{title}; candor {np.median(ours):.2f} s\n")
-    print("| against | seconds, median | ratio (95%) | n | agree |\n|---|---|---|---|---|")
+    print("| against | seconds, median | ratio (95%) | n | CPU ratio | agree |\n|---|---|---|---|---|---|")
     for name, took in seconds.items():
         ratio = paired_ratio(took, ours[: len(took)])
         limits = "" if ratio.low is None else f" ({ratio.low:.1f} to {ratio.high:.1f})"
+        work = paired_ratio(cpu[name], cpu["candor"][: len(took)]).estimate
         off = float(np.abs(scores[name] - scores["candor"]).max())
-        print(
-            f"| {name} | {np.median(took):.1f} | **{ratio.estimate:.1f}**{limits} | {ratio.n} | {off:.1e} |", flush=True
-        )
+        cells = [name, f"{np.median(took):.1f}", f"**{ratio.estimate:.1f}**{limits}", str(ratio.n), f"{work:.1f}"]
+        print(f"| {' | '.join(cells)} | {off:.1e} |", flush=True)
 
 
 def main() -> None:

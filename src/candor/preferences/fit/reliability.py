@@ -48,7 +48,8 @@ def agreement_reliability(
 
     Variances are two-way: by pair (or ``cluster``), since all labels of a pair share its difficulty, and by annotator,
     since the others are a sample too (Cameron, Gelbach and Miller 2011). Intervals are Wilson's at the number of labels
-    that would give the same variance, with a t quantile (Satterthwaite's degrees of freedom over the two ways).
+    that would give the same variance, with a t quantile (one annotator:
+    Satterthwaite's degrees of freedom over the two ways; panel: one less than there are annotators).
 
     Raises ValueError for arrays that do not fit and an outcome other than 0 and 1.
     """
@@ -183,9 +184,8 @@ def _panel(rows: _Compared, n: int, level: float) -> Estimate:
     left_out = np.bincount(who, twice) / np.maximum(1.0 - part, 0.1)  # the jackknife over annotators
     count = np.array([float((part > 0).sum())])
     by_who = np.array([left_out @ left_out]) * (count - 1) / count
-    variance, extra = _two_ways(by_cluster, by_who, overlap)
-    below = by_cluster**2 / np.maximum(clusters - 1, 1) + extra**2 / np.maximum(count - 1, 1)
-    degrees = np.maximum(np.divide(variance**2, below, out=np.ones(1), where=below > 0), 1.0)
+    variance, _ = _two_ways(by_cluster, by_who, overlap)
+    degrees = np.maximum(np.minimum(clusters, count) - 1, 1.0)
     low, high = _wilson(np.array([share]), variance, np.array([float(n)]), degrees, level)
     limits = (2 * float(low[0]) - 1, 2 * float(high[0]) - 1)
     return Estimate(estimate=2 * share - 1, error=2 * float(np.sqrt(variance[0])), low=limits[0], high=limits[1], n=n)
