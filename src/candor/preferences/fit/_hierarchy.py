@@ -47,7 +47,7 @@ class Prior:
         return np.concatenate([ones / self.reliability_spread**2, ones / self.side_spread**2, [0.0]])
 
     def centre(self, annotators: int) -> FloatArray:
-        """Means of log beta_k and gamma_k, and 0 for log tau, which has no prior: (2K + 1,)."""
+        """Returns the means of log beta_k and gamma_k, and 0 for log tau, which has no prior: (2K + 1,)."""
         return np.concatenate([np.zeros(annotators), np.full(annotators, self.side), [0.0]])
 
 
@@ -86,6 +86,7 @@ class Model:
         self.points = grid(2.0 * pooled.spread, most) if self.gaps else flat
 
     def at(self, theta: FloatArray) -> State:
+        """The likelihood at theta, with all that its derivatives need."""
         k = self.annotators
         kinds = kinds_of(theta[:k], theta[k : 2 * k], theta[2 * k] if self.gaps else -np.inf, self.points.x)
         found = posterior(self.counts, kinds.table, self.points.log_weights)
