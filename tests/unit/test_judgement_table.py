@@ -71,6 +71,12 @@ def test_a_choice_says_nothing_about_the_others() -> None:
     np.testing.assert_allclose(pairs.weight, 0.5)
 
 
+def test_two_responses_with_one_text_are_no_pair() -> None:
+    pairs = table(comparison(Ratings(scores=(1.0, 5.0, 3.0)), "a", "a", "b")).pairs
+    assert len(pairs) == 2
+    np.testing.assert_allclose(pairs.weight, 0.5)
+
+
 def test_nothing_in_gives_nothing_out() -> None:
     made = table()
     assert len(made) == len(made.pairs) == 0

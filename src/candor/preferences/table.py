@@ -145,8 +145,8 @@ class JudgedPairs:
 def judged_pairs(judgements: Judgements) -> JudgedPairs:
     """Returns the judged pairs of every comparison.
 
-    The pairs are those of :func:`candor.preferences.pairing.pair_comparisons` with ``ties="split"``, one a pair, with
-    two differences: ties are one pair with outcome 0.5, and responses with one text are kept. Both bad gives none.
+    The pairs are those of :func:`candor.preferences.pairing.pair_comparisons` with ``ties="split"``, but that a tie is
+    one pair with outcome 0.5. Both bad gives none, and neither do two responses with the same text.
     """
     sizes = judgements.sizes
     comparison, a, b = [], [], []
@@ -163,7 +163,8 @@ def judged_pairs(judgements: Judgements) -> JudgedPairs:
     value_a, value_b = judgements.values[first], judgements.values[second]
     said = np.isfinite(value_a) & np.isfinite(value_b)
     among_others = (judgements.kinds[of] == Kind.CHOICE) & (value_a == value_b) & ~judgements.tied[of]
-    keep = np.flatnonzero(said & ~among_others)
+    alike = judgements.texts[first] == judgements.texts[second]
+    keep = np.flatnonzero(said & ~among_others & ~alike)
     keep = keep[np.argsort(of[keep], kind="stable")]
     return _oriented(judgements, of[keep], first[keep], second[keep])
 

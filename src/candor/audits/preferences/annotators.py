@@ -12,6 +12,7 @@ from candor.audits.preferences.annotator_measures import Measure
 from candor.audits.preferences.consistency import CONSISTENCY_TITLE, consistency, ratio_bootstrap
 from candor.audits.preferences.faults import Faults, faults
 from candor.audits.preferences.form import ANNOTATORS, cannot_tell, finding
+from candor.audits.preferences.shown import example
 from candor.audits.preferences.speed import speed
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import wilson
@@ -132,7 +133,7 @@ def _meaning(judgements: Judgements, found: Faults, share: float, untested: Mapp
         )
         if found.side_test.reach is not None:
             said += (
-                f" A side share {100 * found.side_test.reach:.0f} points away from the panel's would have been found in "
+                f" A side share {100 * found.side_test.reach:.0f} points from the panel's would have been found in "
                 "85% of cases."
             )
     for remark, what in REMARKS.items():
@@ -247,14 +248,8 @@ def _examples(survey: Survey, found: Faults) -> list[Example]:
     for k in np.flatnonzero(found.flagged)[:MOST_EXAMPLES]:
         theirs = np.flatnonzero(judgements.annotators == k)
         at = int(next((c for c in theirs if int(c) in survey.sample), theirs[0]))
-        file, row = judgements.where(at)
-        texts: dict[str, str] = {}
-        if at in survey.sample:
-            shown = survey.sample[at]
-            texts["prompt"] = shown.prompt.messages[-1].content if shown.prompt.messages else ""
-            texts |= {f"response {i + 1}": response.text for i, response in enumerate(shown.responses)}
         why = ", ".join(what for fault, what in FAULTS.items() if getattr(found, fault)[k])
-        examples.append(Example(row=row, file=file, why=f"{judgements.annotator_names[k]} {why}", texts=texts))
+        examples.append(example(survey, at, f"{judgements.annotator_names[k]} {why}"))
     return examples
 
 

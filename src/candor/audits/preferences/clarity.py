@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from candor.audits.preferences.form import CONSISTENCY, cannot_tell, finding
 from candor.audits.preferences.hygiene import repeated, row_keys
 from candor.audits.preferences.rates import percent
+from candor.audits.preferences.retests import groups_of
 from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import Bootstrap, cluster_bootstrap
@@ -70,11 +71,13 @@ class Agreements:
 def agreements(survey: Survey) -> Agreements:
     """Returns how judgements of the same two responses agree, ties and unknown annotators left out.
 
-    A row that repeats another one with the same recorded time is a copy, no second judgement, and left out.
+    A row that repeats another one with the same recorded time is a copy, no second judgement, and left out. Two pairs
+    of one row with the same texts, as where two systems wrote the same, count once: nobody was asked again.
     """
     judgements, pairs = survey.judgements, survey.judgements.pairs
     copy = repeated(row_keys(judgements)) & np.isfinite(judgements.seconds)
-    keep = (pairs.outcome != 0.5) & (judgements.annotators[pairs.comparison] >= 0) & ~copy[pairs.comparison]
+    within = repeated(groups_of(pairs.comparison, pairs.unit))
+    keep = (pairs.outcome != 0.5) & (judgements.annotators[pairs.comparison] >= 0) & ~copy[pairs.comparison] & ~within
     unit, first, label = np.unique(pairs.unit[keep], return_index=True, return_inverse=True)
     who = judgements.annotators[pairs.comparison[keep]]
     said = pairs.canonical_outcome[keep]

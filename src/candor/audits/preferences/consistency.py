@@ -14,6 +14,9 @@ FloatArray = NDArray[np.float64]
 
 STEADY = 0.7
 """Self-consistency under which a note is made: two answers of one person differ in more than three cases of ten."""
+FEWEST = 20
+"""With fewer retests than this in all nothing is concluded."""
+
 FEWEST_DRAWN = 5
 BLOCKS = 500
 
@@ -27,14 +30,14 @@ def ratio_bootstrap(sums: FloatArray, seed: int) -> Bootstrap:
 
 
 CONSISTENCY_TITLE = "Do annotators repeat their own answers?"
+AGAIN = "Put 5% of the comparisons to the same annotator again, days later and in the other order."
 
 
 def consistency(retests: Retests | None, seed: int) -> Check:
     """Returns ``self_consistency``: how often the same annotator gives the same answer again."""
     if retests is None:
         why = "No annotator judged the same comparison twice, so arbitrary answers look like firm ones."
-        advice = "Put 5% of the comparisons to the same annotator again, days later and in the other order."
-        return cannot_tell("self_consistency", ANNOTATORS, CONSISTENCY_TITLE, why, advice)
+        return cannot_tell("self_consistency", ANNOTATORS, CONSISTENCY_TITLE, why, AGAIN)
     some = retests.n > 0
     n = float(retests.n.sum())
     share = float(retests.consistent.sum() / n)
@@ -75,7 +78,10 @@ def consistency(retests: Retests | None, seed: int) -> Check:
         said += " The orders shown are not known, so a habit of clicking one side would count as consistent."
     chance_only = low is not None and low <= by_chance
     verdict = Verdict.CONCERN if chance_only else Verdict.NOTE if share < STEADY else Verdict.FINE
+    if n < FEWEST:
+        verdict, said = Verdict.CANNOT_TELL, f"{said} That is too few to tell."
     advice = {
+        Verdict.CANNOT_TELL: AGAIN,
         Verdict.CONCERN: "The answers are no better than coins: mend the task or the instructions before more labels.",
         Verdict.NOTE: "Many pairs are arbitrary to the same person: offer ties, or take several labels per pair.",
     }.get(verdict, "")
@@ -87,5 +93,5 @@ def consistency(retests: Retests | None, seed: int) -> Check:
         meaning=said,
         advice=advice,
         findings=tuple(findings),
-        details={"note": "rows that were copied word for word count as retests: see duplicates"},
+        details={"note": "rows that were copied word for word count as retests: see copies"},
     )

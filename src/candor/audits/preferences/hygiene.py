@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from candor.audits.preferences.form import HYGIENE, cannot_tell, finding
 from candor.audits.preferences.leakage import leakage_checks
 from candor.audits.preferences.rates import Rate, between, clustered_share, percent
+from candor.audits.preferences.retests import groups_of
 from candor.audits.preferences.seen_texts import TextFacts
 from candor.audits.preferences.shown import example, examples
 from candor.audits.preferences.survey import Survey
@@ -87,7 +88,8 @@ def contradictions(survey: Survey) -> Check:
     judgements, name, title = survey.judgements, "contradictions", "Contradicting repeats"
     pairs = judgements.pairs
     judge = judgements.annotators[pairs.comparison]
-    decided = np.flatnonzero(pairs.outcome != 0.5)
+    within = repeated(groups_of(pairs.comparison, pairs.unit))  # two systems that wrote the same: judged at once
+    decided = np.flatnonzero((pairs.outcome != 0.5) & ~within)
     unit, who, said = pairs.unit[decided], judge[decided], pairs.canonical_outcome[decided] > 0.5
     keys = np.unique(np.stack([unit, who], axis=1), axis=0, return_inverse=True)[1].ravel()
     times, wins = np.bincount(keys), np.bincount(keys, weights=said)
@@ -133,9 +135,9 @@ def identical(survey: Survey) -> Check:
     same = (np.diff(of[order]) == 0) & (np.diff(judgements.texts[order]) == 0)
     hit = np.zeros(len(judgements), dtype=bool)
     hit[of[order][1:][same]] = True
-    pairs = judgements.pairs
-    alike = judgements.texts[pairs.first] == judgements.texts[pairs.second]
-    preferred = int((alike & (pairs.outcome != 0.5)).sum())
+    values = judgements.values[order]
+    apart = same & np.isfinite(values[1:]) & np.isfinite(values[:-1]) & (values[1:] != values[:-1])
+    preferred = len(np.unique(of[order][1:][apart]))
     rate = clustered_share(hit, judgements.prompts)
     meaning = f"{int(hit.sum()):,} of {len(hit):,} comparisons hold the same text twice"
     meaning += f": {between(rate)}." if hit.any() else "."

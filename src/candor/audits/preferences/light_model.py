@@ -81,7 +81,7 @@ def design(survey: Survey, *, groups: IntArray | None = None, limit: int = LIMIT
     ``groups`` (C,): what takes the prompts' place in folds and intervals, such as groups of near-duplicates.
     """
     judgements, pairs = survey.judgements, survey.judgements.pairs
-    decided = (pairs.outcome != 0.5) & (judgements.texts[pairs.first] != judgements.texts[pairs.second])
+    decided = pairs.outcome != 0.5
     in_sample = np.zeros(len(judgements), dtype=bool)
     in_sample[np.fromiter(survey.sample, np.int64, len(survey.sample))] = True
     rows = np.flatnonzero(decided & in_sample[pairs.comparison])

@@ -35,6 +35,8 @@ ADVICE = (
 )
 CAUTION = "Whether the views that users state here are right is not known, so some of this may be as it should be."
 
+READ_OFF = "Agreement is read off the wording: replies that are misread pull the figure towards 1."
+
 _NAMES = {
     Stance.ASSERTS_FALSE: "agreement_false",
     Stance.ASSERTS_TRUE: "agreement_true",
@@ -77,7 +79,8 @@ def sycophancy(survey: Survey, design: Design, found: LabelEffects) -> Check:
         "them differ in agreement."
     )
     meaning += _told(split) if split.effects else f" {CAUTION}"
-    if verdict is not Verdict.CANNOT_TELL:
+    meaning += f" {READ_OFF}"
+    if verdict in (Verdict.FINE, Verdict.NOTE):
         meaning += detectable(deciding)
     advice = ADVICE if verdict is Verdict.CONCERN or (verdict is Verdict.NOTE and deciding.estimate > 0) else ""
     if verdict is Verdict.CANNOT_TELL:

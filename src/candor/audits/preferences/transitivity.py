@@ -229,10 +229,14 @@ def _answer(tournaments: Tournaments, cycles: Cycles, level: Level, seed: int) -
         return Verdict.FINE, meaning + f"{cycles.power:.2f}.", ""
     needed = _needed(cycles, seed)
     meaning = (
-        f"Cannot tell: {design} would show {reference} with probability {cycles.power:.2f} only. "
+        f"Cannot tell: {design} would show {reference} with probability {_chance(cycles.power)} only. "
         "Single votes go in circles by chance, even where every majority is transitive."
     )
     return Verdict.CANNOT_TELL, meaning, needed
+
+
+def _chance(power: float) -> str:
+    return f"{power:.2f}" if power >= 0.005 else "under .01"
 
 
 def _planted(cycles: Cycles) -> str:
