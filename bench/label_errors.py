@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
-    pairs, draws = (2000, 3) if quick else (4000, 20)
+    pairs, draws = (2000, 3) if quick else (4000, 10)
     start = time.perf_counter()
     print(f"{pairs:,} pairs, {draws} draws\n\n| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
     for flips, scale in DESIGNS:

@@ -178,15 +178,16 @@ def same_words(a: Sequence[str], b: Sequence[str]) -> bool:
 
     Numbers and negations that were added or left out count as another word.
     """
-    start = 0
-    while start < min(len(a), len(b)) and a[start] == b[start]:
-        start += 1
-    end = 0
-    while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
-        end += 1
+    start = _shared(a, b)
+    end = _shared(a[start:][::-1], b[start:][::-1])
     a, b = a[start : len(a) - end], b[start : len(b) - end]
     matcher = difflib.SequenceMatcher(None, a, b, autojunk=False)
     return all(_harmless(a[i:j], b[k:m]) for kind, i, j, k, m in matcher.get_opcodes() if kind != "equal")
+
+
+def _shared(a: Sequence[str], b: Sequence[str]) -> int:
+    """How many words both begin with."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _harmless(a: Sequence[str], b: Sequence[str]) -> bool:
@@ -244,6 +245,7 @@ def _signatures(texts: Sequence[str]) -> NDArray[np.uint16]:
 def _candidates(signatures: NDArray[np.uint16]) -> IntArray:
     """Pairs that share a band, (Q, 2), the lower number first."""
     count = len(signatures)
+    code = np.array([count, 1])
     found: list[IntArray] = [np.empty(0, np.int64)]
     for band in range(BANDS):
         keys = np.zeros(count, np.uint64)
@@ -252,9 +254,11 @@ def _candidates(signatures: NDArray[np.uint16]) -> IntArray:
             keys ^= keys >> np.uint64(31)
         order = np.argsort(keys, kind="stable")
         bounds = np.flatnonzero(np.concatenate([[True], keys[order][1:] != keys[order][:-1], [True]]))
-        for start, size in zip(bounds[:-1], np.diff(bounds), strict=True):
-            if size > 1:
-                found.append(_run_pairs(order[start : start + size], signatures, band) @ np.array([count, 1]))
+        starts, sizes = bounds[:-1], np.diff(bounds)
+        twos = np.sort(np.stack([order[starts[sizes == 2]], order[starts[sizes == 2] + 1]], axis=1), axis=1)
+        found.append(twos @ code)
+        for start, size in zip(starts[sizes > 2].tolist(), sizes[sizes > 2].tolist(), strict=True):
+            found.append(_run_pairs(order[start : start + size], signatures, band) @ code)
         found = [np.unique(np.concatenate(found))]
     return np.stack([found[0] // max(count, 1), found[0] % max(count, 1)], axis=1)
 

@@ -113,7 +113,7 @@ def effect_finding(check: str, effect: Effect, seed: int) -> Finding:
 
 
 def effects_chart(effects: Sequence[Effect], heading: str) -> Chart:
-    """Intervals of odds ratios, the largest effect first."""
+    """Returns a chart of odds ratios with their intervals, the largest effect first."""
     shown = sorted((e for e in effects if e.known), key=lambda e: -abs(e.estimate))
     return Chart(
         kind="intervals",

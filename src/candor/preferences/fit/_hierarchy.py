@@ -42,7 +42,7 @@ class Prior:
     side_spread: float
 
     def precision(self, annotators: int) -> FloatArray:
-        """Of log beta_k, gamma_k and log tau: (2K + 1,)."""
+        """Returns one over the variance of log beta_k, gamma_k and log tau: (2K + 1,)."""
         ones = np.ones(annotators)
         return np.concatenate([ones / self.reliability_spread**2, ones / self.side_spread**2, [0.0]])
 
