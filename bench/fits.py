@@ -5,7 +5,7 @@
 Targets are for two cores: 1,000,000 comparisons of 10,000 items in 10 s (Bradley-Terry), with 200 annotators in 30 s.
 The ratios are at 2,000 items, target 20 against choix. All sides get the same data and start from nothing; the other
 libraries give scores, Candor's side gives scores and standard errors. Every round runs each side once, in turns; a
-ratio is the median over rounds. choix's MM functions are left out: at a tenth of the size they took 9 to 60 times as
+ratio is the median over rounds. choix's MM functions are left out: at a tenth of the size they took 5 to 45 times as
 long as its ILSR. ``agree`` is the largest difference between the scores of the two sides, in logits.
 """
 

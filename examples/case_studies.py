@@ -2,8 +2,9 @@
 
     python examples/case_studies.py DATA OUT
 
-DATA holds the downloaded files in folders ``wmt_mqm`` (google/wmt-mqm-human-evaluation) and ``syco_bench``
-(timfduffy/syco-bench); OUT gets one ``.jsonl.gz`` a data set. docs/case-studies.md says what their audits found.
+DATA holds the downloaded files in folders ``wmt_mqm`` (google/wmt-mqm-human-evaluation), ``syco_bench``
+(timfduffy/syco-bench) and ``hh_rlhf_harmless_test`` (anthropics/hh-rlhf); OUT gets one ``.jsonl.gz`` a data set that is
+not in a known format. Prints the table of docs/case-studies.md, which says what the audits found.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from candor.auditing.preferences import audit_preferences
 from candor.preferences.dialogues import content_id
 from candor.preferences.formats import write_comparisons
 from candor.records import Choice, Comparison, Completion, Judgement, Message, Prompt, Ratings
@@ -183,8 +185,56 @@ def _list(text: str) -> list[float]:
     return [float(value) for value in json.loads(text)]
 
 
-def main(data: Path, out: Path) -> None:
-    """Writes one file a data set and says how many comparisons each holds."""
+SYCO: Mapping[str, tuple[str, str, Callable[[Mapping[str, str]], list[float]]]] = {
+    "delusion": ("statement", "response", lambda row: [float(row[f"judge{i}_score"]) for i in (1, 2, 3)]),
+    "mirror": ("userstance1", "response1", _mirrored),
+    "whosaid": ("statement", "response_self", lambda row: _list(row["judge_scores_self"])),
+}
+
+FIGURES: Mapping[str, tuple[tuple[str, str, str, str], ...]] = {
+    "hh": (
+        ("what_labels_reward", "odds_ratio", "refusal", "refusing rewarded, odds ratio"),
+        ("what_labels_reward", "odds_ratio", "log_words", "length (one SD, three times as long), odds ratio"),
+        ("what_labels_reward", "odds_ratio", "first_person", "first person (one SD), odds ratio"),
+        ("sycophancy", "odds_ratio", "agreement", "agreement with the user's view, odds ratio"),
+        ("label_errors", "light_model_accuracy", "all", "held-out accuracy of words and style"),
+        ("near_duplicates", "near_duplicate_prompts", "all", "near-duplicate prompts, share"),
+    ),
+    "wmt-side-by-side": (
+        ("agreement", "pairwise_agreement", "all", "two raters agree, ties counted, share"),
+        ("agreement", "krippendorff_alpha_nominal", "all", "Krippendorff's alpha"),
+        ("position_bias", "share_first", "all", "first shown is preferred, share"),
+        ("annotators", "flagged_annotators", "all", "raters flagged, share"),
+        ("identical", "identical_responses", "all", "the same text twice, share"),
+    ),
+    "wmt-ratings-ende": (
+        ("agreement_ratings", "krippendorff_alpha_ordinal", "all", "ratings, alpha by order"),
+        ("identical", "identical_responses", "all", "the same text twice, share"),
+        ("what_labels_reward", "odds_ratio", "log_words", "length (one SD), odds ratio"),
+    ),
+    "wmt-ratings-zhen": (
+        ("agreement_ratings", "krippendorff_alpha_ordinal", "all", "ratings, alpha by order"),
+        ("identical", "identical_responses", "all", "the same text twice, share"),
+        ("what_labels_reward", "odds_ratio", "log_words", "length (one SD), odds ratio"),
+    ),
+    "syco-whosaid": (
+        ("sycophancy", "odds_ratio", "agreement", "agreement with the user's view, odds ratio"),
+        ("agreement_ratings", "krippendorff_alpha_ordinal", "all", "judges, alpha by order"),
+    ),
+    "syco-mirror": (
+        ("sycophancy", "odds_ratio", "agreement", "agreement with the user's view, odds ratio"),
+        ("agreement_ratings", "krippendorff_alpha_ordinal", "all", "judges, alpha by order"),
+    ),
+    "syco-delusion": (
+        ("sycophancy", "odds_ratio", "agreement", "agreement with the user's view, odds ratio"),
+        ("agreement_ratings", "krippendorff_alpha_ordinal", "all", "judges, alpha by order"),
+    ),
+}
+"""What the page quotes of each audit: check, metric, subject, and the words for it."""
+
+
+def convert(data: Path, out: Path) -> dict[str, Path]:
+    """Writes one file a data set that is in no known format; returns the files of all by name."""
     mqm, syco = data / "wmt_mqm", data / "syco_bench"
     made: dict[str, Iterator[Comparison]] = {}
     for direction in ("ende", "zhen"):
@@ -198,15 +248,36 @@ def main(data: Path, out: Path) -> None:
     for name, (statement, response, scores) in SYCO.items():
         with gzip.open(syco / f"{name}_results.csv.gz", "rt", encoding="utf-8", newline="") as text:
             made[f"syco-{name}"] = syco_bench(statement, response, scores, list(csv.DictReader(text)))
+    files = {"hh": data / "hh_rlhf_harmless_test" / "harmless-base_test.jsonl.gz"}
     for name, comparisons in made.items():
-        print(f"{name}: {write_comparisons(out / f'{name}.jsonl.gz', comparisons)} comparisons")
+        files[name] = out / f"{name}.jsonl.gz"
+        write_comparisons(files[name], comparisons)
+    return files
 
 
-SYCO: Mapping[str, tuple[str, str, Callable[[Mapping[str, str]], list[float]]]] = {
-    "delusion": ("statement", "response", lambda row: [float(row[f"judge{i}_score"]) for i in (1, 2, 3)]),
-    "mirror": ("userstance1", "response1", _mirrored),
-    "whosaid": ("statement", "response_self", lambda row: _list(row["judge_scores_self"])),
-}
+def figures(name: str, file: Path) -> list[str]:
+    """The rows of the page's table that one audit gives."""
+    found = {(f.probe, f.metric, f.subject): f for check in audit_preferences(file).checks for f in check.findings}
+    rows = []
+    for check, metric, subject, words in FIGURES[name]:
+        finding = found.get((check, metric, subject))
+        if finding is None or finding.estimate is None:
+            rows.append(f"| {name} | {words} | not measured | |")
+            continue
+        limits = "" if finding.ci_low is None else f" [{_short(finding.ci_low)}, {_short(finding.ci_high)}]"
+        rows.append(f"| {name} | {words} | {_short(finding.estimate)}{limits} | {finding.n:,} |")
+    return rows
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def main(data: Path, out: Path) -> None:
+    """Converts, audits, and prints the table."""
+    print("| data set | figure | estimate [95% interval] | n |\n|---|---|---|---|")
+    for name, file in convert(data, out).items():
+        print("\n".join(figures(name, file)), flush=True)
 
 
 if __name__ == "__main__":
