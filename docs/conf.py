@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pygments.lexers.data import JsonLexer
+from pygments.lexers.special import TextLexer
 
 import candor
 
@@ -57,3 +58,4 @@ def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
     app.connect("source-read", _put_text_of_the_root)
     app.add_lexer("jsonl", JsonLexer)
+    app.add_lexer("csv", TextLexer)
