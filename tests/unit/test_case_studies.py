@@ -11,7 +11,10 @@ import pytest
 
 from candor.records import Choice, Ratings
 
-SCRIPT = Path(__file__).parents[2] / "examples/case_studies.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples/case_studies.py"
+DATA = ROOT.parent / "shared/data"
+PAGE = ROOT / "docs/case-studies.md"
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +85,18 @@ def test_a_mirrored_score_is_turned_towards_the_user(studies: ModuleType) -> Non
     assert first.judgement == Ratings(scores=(4.0, -3.0))
     assert second.judgement == Ratings(scores=(5.0, -2.0))
     assert [r.policy for r in first.responses] == ["m", "n"]
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the public data sets are not on this machine")
+def test_the_page_quotes_what_the_audits_find(studies: ModuleType, tmp_path: Path) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    table = text.split("<!-- figures: start -->")[1].split("<!-- figures: end -->")[0]
+    for name, file in studies.convert(DATA, tmp_path).items():
+        if name in ("hh", "wmt-side-by-side", "syco-whosaid"):  # the others take their time and show no other code
+            assert [line for line in table.splitlines() if line.startswith(f"| {name} |")] == studies.figures(name, file)
+
+
+def test_every_data_set_of_the_page_has_figures(studies: ModuleType) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    for name, wanted in studies.FIGURES.items():
+        assert sum(line.startswith(f"| {name} |") for line in text.splitlines()) == len(wanted)
