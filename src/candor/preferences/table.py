@@ -53,6 +53,8 @@ class Judgements:
     ``policies`` (index into ``policy_names``, -1 where unknown), ``places`` (0 = shown first, -1 where unknown),
     ``values`` (higher is better: 1 for a best choice and 0 for the others, minus the place in a ranking, a rating; NaN
     where nothing was said), and ``features`` (R, F), named by ``feature_names``.
+
+    Annotators and policies are numbered in the order of their names, so that no result depends on the order of rows.
     """
 
     rows: IntArray
@@ -263,13 +265,16 @@ class TableBuilder:
         floats: dict[str, Any] = {name: _taken(values, np.float64) for name, values in self._floats.items()}
         responses = int(self._starts[-1])
         features = _taken(self._features, np.float32).reshape(responses, len(self._feature_names))
+        people, annotators = _by_name(self._names["annotators"], integers["annotators"])
+        systems, policies = _by_name(self._names["policies"], integers["policies"])
+        integers |= {"annotators": annotators, "policies": policies}
         return Judgements(
             **{**integers, **floats, **{name: integers[name].astype(bool) for name in _FLAGS}},
             starts=_taken(self._starts, np.int64),
             features=features,
             file_names=tuple(self._names["files"]),
-            annotator_names=tuple(self._names["annotators"]),
-            policy_names=tuple(self._names["policies"]),
+            annotator_names=people,
+            policy_names=systems,
             feature_names=self._feature_names,
         )
 
@@ -302,6 +307,15 @@ _FLAGS = ("both_bad", "tied")
 def _taken(values: array[Any], kind: type[np.generic]) -> NDArray[Any]:
     """The values as an array without a copy, which for a million comparisons is some hundred megabytes."""
     return np.frombuffer(values, dtype=kind) if len(values) else np.empty(0, dtype=kind)
+
+
+def _by_name(codes: dict[str, int], numbers: IntArray) -> tuple[tuple[str, ...], IntArray]:
+    """The names in order, and ``numbers`` (N,), which counted them as they appeared, in that order; -1 stays."""
+    names = tuple(sorted(codes))
+    rank = np.empty(len(names) + 1, np.int64)
+    rank[[codes[name] for name in names]] = np.arange(len(names))
+    rank[-1] = -1
+    return names, rank[numbers]
 
 
 def response_values(judgement: Judgement, count: int) -> list[float]:

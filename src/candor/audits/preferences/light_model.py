@@ -76,7 +76,7 @@ class Design:
 
 
 def design(survey: Survey, *, groups: IntArray | None = None, limit: int = LIMIT) -> Design:
-    """Returns the judged pairs of the survey's sample as a design.
+    """Returns the judged pairs of the survey's sample as a design, in an order that is not that of the file.
 
     ``groups`` (C,): what takes the prompts' place in folds and intervals, such as groups of near-duplicates.
     """
@@ -85,10 +85,13 @@ def design(survey: Survey, *, groups: IntArray | None = None, limit: int = LIMIT
     in_sample = np.zeros(len(judgements), dtype=bool)
     in_sample[np.fromiter(survey.sample, np.int64, len(survey.sample))] = True
     rows = np.flatnonzero(decided & in_sample[pairs.comparison])
+    # Folds, samples and gradient descent go by place: an order of content makes them the same however rows are sorted.
+    keys = (pairs.ordered, pairs.outcome, pairs.flipped, judgements.annotators[pairs.comparison], pairs.unit)
+    rows = rows[np.lexsort([key[rows] for key in keys])]
     if len(rows) > limit:
         order = np.random.default_rng([survey.seed, 1]).permutation(len(rows))
-        rows = np.sort(rows[order[:limit]])
-    group_of = judgements.prompts if groups is None else groups
+        rows = rows[np.sort(order[:limit])]
+    group_of = judgements.prompts if groups is None else _lowest_prompt(judgements.prompts, groups)
     prompts = np.unique(group_of[pairs.comparison[rows]], return_inverse=True)[1].astype(np.int64)
     places = np.random.default_rng([survey.seed, 2]).permutation(int(prompts.max(initial=-1)) + 1)
     folds, ranks = places % FOLDS, (places // FOLDS * FOLDS) / max(len(places), 1)
@@ -102,6 +105,15 @@ def design(survey: Survey, *, groups: IntArray | None = None, limit: int = LIMIT
         total=int(decided.sum()),
         seed=survey.seed,
     )
+
+
+def _lowest_prompt(prompts: IntArray, groups: IntArray) -> IntArray:
+    """The lowest hash among the prompts of each comparison's group, (C,): groups are numbered as they appeared."""
+    if not len(groups):
+        return groups
+    lowest = np.full(int(groups.max()) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, groups, prompts)
+    return lowest[groups]
 
 
 def _differences(survey: Survey, rows: IntArray) -> Any:
