@@ -13,7 +13,7 @@ from candor.audits.preferences import agreement
 from candor.audits.preferences.agreement import accuracy_ceiling, number
 from candor.audits.preferences.survey import Survey
 from candor.preferences.table import Judgements, TableBuilder
-from candor.records import Check, Choice, Comparison, Ranking, Ratings, Verdict
+from candor.records import Check, Choice, Comparison, Message, Ranking, Ratings, Verdict
 from judged import comparison
 
 
@@ -165,3 +165,27 @@ def test_the_ceilings_bounds_are_reached() -> None:
 
 def test_coefficients_are_written_without_a_leading_zero() -> None:
     assert [number(v) for v in (0.412, -0.05, 1.0, 0.999, 0.0)] == [".41", "-.05", "1.00", "1.00", ".00"]
+
+
+def test_few_pairs_that_fit_good_and_poor_agreement_alike_cannot_tell() -> None:
+    said = [(1, 1)] * 16 + [(0, 0)] * 3 + [(1, 0), (0, 1)] * 3  # 19 of 25 agree, as careful people do
+    data = [
+        comparison(Choice(best=best), f"one {i}", f"two {i}", prompt=f"p{i}", annotator=f"{name}{i % 4}")
+        for i, answers in enumerate(said)
+        for name, best in zip("ab", answers, strict=True)
+    ]
+    found = by_name(table(data))["agreement"]
+    assert found.verdict is Verdict.CANNOT_TELL
+    assert "everything fits" in found.advice
+    # Control: the same answers by ten times the pairs are told.
+    many = [
+        dataclasses.replace(
+            c,
+            prompt=dataclasses.replace(
+                c.prompt, id=f"{k}", messages=(Message(role="user", content=f"{k} {c.prompt.id}"),)
+            ),
+        )
+        for k in range(20)
+        for c in data
+    ]
+    assert by_name(table(many))["agreement"].verdict is not Verdict.CANNOT_TELL

@@ -120,3 +120,23 @@ def test_many_prompts_are_resampled_in_blocks(monkeypatch: pytest.MonkeyPatch) -
     blocks = estimates(data)["arbitrary"]
     assert whole[0] == pytest.approx(blocks[0])
     assert whole[1] == pytest.approx(blocks[1], abs=0.03)
+
+
+def test_two_retests_do_not_make_every_pair_arbitrary() -> None:
+    data = planted(np.random.default_rng(1), (1.0, 0.0, 0.0), pairs=200, annotators=2, times=1)
+    data += [replace(c, id=f"{c.id}b", seconds=9.0, judgement=Choice(best=1 - c.judgement.best)) for c in data[:2]]
+    (check,) = clarity.checks(read(data))
+    assert check.verdict is Verdict.CANNOT_TELL
+    assert "too few to tell" in check.meaning
+    assert "arbitrary." not in check.meaning
+
+
+def test_where_all_agree_the_intervals_still_have_a_width() -> None:
+    found = estimates(planted(np.random.default_rng(1), (1.0, 0.0, 0.0), pairs=40, annotators=2))
+    width = 1.96**2 / (40 + 1.96**2)  # Wilson's, of 40 out of 40
+    assert found["self_consistency"] == pytest.approx((1.0, 1 - width, 1.0), abs=1e-4)
+    assert found["arbitrary"] == pytest.approx((0.0, 0.0, 2 * width), abs=2e-4)
+    assert found["clear"] == pytest.approx((1.0, 1 - 2 * width, 1.0), abs=2e-4)
+    estimate, low, high = found["contested"]
+    assert estimate == 0.0
+    assert low is not None and high is not None and low < 0 < high  # noqa: PT018

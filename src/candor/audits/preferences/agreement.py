@@ -250,10 +250,11 @@ def _graded(name: str, title: str, what: str, judgements: Judgements, seed: int)
 
 
 def _verdict(alpha: Measured, by_chance: Chance) -> Verdict:
+    """What alpha comes to; ``cannot tell`` where its interval holds poor agreement and good agreement alike."""
     over = alpha.over_clusters
-    if not np.isfinite(alpha.estimate):
+    if not np.isfinite(alpha.estimate) or over is None or (over.low < POOR and over.high >= GOOD):
         return Verdict.CANNOT_TELL
-    if alpha.estimate < POOR or (over is not None and over.low <= by_chance.alpha.high):
+    if alpha.estimate < POOR or over.low <= by_chance.alpha.high:
         return Verdict.CONCERN
     return Verdict.FINE if alpha.estimate >= GOOD else Verdict.NOTE
 
@@ -267,8 +268,13 @@ def _advice(alpha: Measured, by_chance: Chance) -> str:
             )
         case Verdict.NOTE:
             return "See whether few annotators or few pairs carry the disagreement; several labels per pair average it."
-        case Verdict.CANNOT_TELL:
+        case Verdict.CANNOT_TELL if not np.isfinite(alpha.estimate):
             return "All answers are the same: agreement beyond chance cannot be measured."
+        case Verdict.CANNOT_TELL:
+            return (
+                f"From under {number(POOR)}, which is poor, to {number(GOOD)}, which is good, everything fits: give "
+                "more pairs, of more prompts, to two annotators or more."
+            )
     return ""
 
 

@@ -16,7 +16,7 @@ say how many pure pairs would give the same S and B.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from candor.audits.preferences.rates import percent
 from candor.audits.preferences.retests import groups_of
 from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
-from candor.audits.stats import Bootstrap, cluster_bootstrap
+from candor.audits.stats import Bootstrap, Interval, cluster_bootstrap, difference_of_independent, wilson
 from candor.records import Chart, Check, Example, Verdict
 
 FloatArray = NDArray[np.float64]
@@ -36,6 +36,11 @@ IntArray = NDArray[np.int64]
 NAME, TITLE = "clarity", "Clear, contested and arbitrary pairs"
 BLOCKS = 2000
 """Prompts are resampled in at most so many random blocks, which keeps a bootstrap of a million prompts small."""
+
+FEWEST = 20
+"""With fewer pairs that one annotator judged twice, or that two judged, nothing is concluded."""
+
+MORE = "Show each annotator 40 pairs again, and share a tenth of the pairs."
 
 WIDEST = 0.4
 """Shares whose interval is wider than this say nothing."""
@@ -121,6 +126,7 @@ def checks(survey: Survey) -> list[Check]:
         return [cannot_tell(NAME, CONSISTENCY, TITLE, why, advice)]
     sums = _blocks(found)
     shares = {name: cluster_bootstrap(sums, of, seed=survey.seed) for name, of in _SHARES.items()}
+    shares |= _unanimous(shares, retested, shared)
     defined = {name: share for name, share in shares.items() if np.isfinite(share.estimate)}
     findings = [
         finding(
@@ -157,6 +163,38 @@ def checks(survey: Survey) -> list[Check]:
     ]
 
 
+def _unanimous(shares: dict[str, Bootstrap], retested: int, shared: int) -> dict[str, Bootstrap]:
+    """The shares whose interval needs another source: where all pairs agree (or none), every resample is the same.
+
+    Wilson's interval of S and B by the number of pairs, and what follows from them for the others.
+    """
+    steady, same = shares["self_consistency"], shares["agreement"]
+    bounded = {name: _bounded(share, n) for name, share, n in (("s", steady, retested), ("b", same, shared))}
+    if bounded["s"] is steady and bounded["b"] is same:
+        return {}
+    found = {"self_consistency": bounded["s"], "agreement": bounded["b"]}
+    s, b = bounded["s"].interval, bounded["b"].interval
+    if s is not None:
+        found["arbitrary"] = _between(shares["arbitrary"], 2 * (1 - s.high), 2 * (1 - s.low))
+    if b is not None:
+        found["clear"] = _between(shares["clear"], 2 * b.low - 1, 2 * b.high - 1)
+    if s is not None and b is not None:
+        gap = difference_of_independent(steady.estimate, s, same.estimate, b)
+        found["contested"] = _between(shares["contested"], 2 * gap.low, 2 * gap.high)
+    return found
+
+
+def _bounded(share: Bootstrap, n: int) -> Bootstrap:
+    if share.interval is None or share.spread > 0 or not n:
+        return share
+    over = wilson(min(max(share.estimate, 0.0), 1.0) * n, n)
+    return replace(share, interval=over)
+
+
+def _between(share: Bootstrap, low: float, high: float) -> Bootstrap:
+    return replace(share, interval=Interval(low=low, high=high, method="wilson"))
+
+
 def _judge(shares: dict[str, Bootstrap], retested: int, shared: int) -> tuple[Verdict, str, str]:
     told = []
     if retested:
@@ -168,7 +206,9 @@ def _judge(shares: dict[str, Bootstrap], retested: int, shared: int) -> tuple[Ve
     if not retested or not shared:
         missing = "Nobody was shown a pair twice" if not retested else "No pair was judged by two annotators"
         meaning += f" {missing}, so that contested and arbitrary pairs cannot be told apart."
-        return Verdict.CANNOT_TELL, meaning, "Show each annotator 40 pairs again, and share a tenth of the pairs."
+        return Verdict.CANNOT_TELL, meaning, MORE
+    if min(retested, shared) < FEWEST:
+        return Verdict.CANNOT_TELL, f"{meaning} That is too few to tell: {FEWEST} of each are needed.", MORE
     parts = ", ".join(f"{_with_interval(shares[name])} {name}" for name in ("clear", "contested", "arbitrary"))
     meaning += f" That is what a file would show with {parts}."
     arbitrary, contested = (shares[name].interval for name in ("arbitrary", "contested"))
