@@ -112,6 +112,35 @@ def test_contradictions_of_one_hand_are_told_from_disagreement() -> None:
     assert named(nobody, "contradictions").details["by_unknown_annotators"] == 8
 
 
+def test_a_second_answer_of_one_annotator_is_no_copy_with_an_edited_prompt() -> None:
+    data = clean()
+    check = named([*data, *[replace(c, seconds=1.0, shown_order=(1, 0)) for c in data[:30]]], "copies")
+    assert check.verdict is Verdict.FINE  # dropping them would drop the retests
+    assert [f.estimate for f in check.findings] == [0.0, 0.0]
+
+
+def test_untimed_rows_that_agree_are_no_sure_copies_where_others_disagree() -> None:
+    data = [replace(c, annotator="", seconds=None, shown_order=()) for c in clean()]
+    against = [replace(c, judgement=Choice(best=1 - c.judgement.best)) for c in data[60:80]]  # type: ignore[union-attr,operator]
+    opinions = named([*data, *data[:60], *against], "copies")
+    assert opinions.verdict is Verdict.NOTE
+    assert "may be second opinions" in opinions.meaning
+    copied = named([*data, *data[:60], *against[:2]], "copies")  # control: hardly anything was judged both ways
+    assert copied.verdict is Verdict.CONCERN
+
+
+def test_unknown_annotators_and_few_repeats_raise_no_concern_of_contradiction() -> None:
+    data = clean()
+    against = [replace(c, judgement=Choice(best=1 - c.judgement.best), seconds=1.0) for c in data]  # type: ignore[union-attr,operator]
+    nobody = named([replace(c, annotator="") for c in (*data, *against[:60])], "contradictions")
+    assert nobody.verdict is Verdict.NOTE
+    assert "may be different people" in nobody.meaning
+    assert named([*data, *against[:3]], "contradictions").verdict is Verdict.NOTE  # 3 of 3
+    one = named([*data, against[0]], "contradictions")
+    assert "Of 1 pair of responses judged more than once by one annotator, 1 was" in one.meaning
+    assert named([*data, *against[:30]], "contradictions").verdict is Verdict.CONCERN  # control
+
+
 def test_identical_and_empty_responses_are_counted() -> None:
     data = clean()
     data[3] = replace(data[3], responses=(data[3].responses[0], replace(data[3].responses[1], text="  \n")))

@@ -9,12 +9,14 @@ columns do not hold. Without it the checks that need it say that they cannot tel
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from candor.audits.preferences.form import HYGIENE, cannot_tell, finding
 from candor.audits.preferences.leakage import leakage_checks
-from candor.audits.preferences.rates import Rate, between, clustered_share, percent
+from candor.audits.preferences.rates import Rate, between, clustered_share, counted, percent
 from candor.audits.preferences.retests import groups_of
 from candor.audits.preferences.seen_texts import TextFacts
 from candor.audits.preferences.shown import example, examples
@@ -27,6 +29,10 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 _SHOWN = 5
+SECOND_OPINIONS = 0.1
+"""Where so many repeated pairs were judged both ways, people were asked twice: equal untimed rows may be no copies."""
+CONTRADICTED, FEWEST_REPEATED = 0.3, 20
+"""The share of pairs judged both ways by one hand that is a concern: that of self-consistency below 70%."""
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -68,14 +74,20 @@ def copies(survey: Survey, texts: TextFacts | None) -> Check:
         if near.any():
             meaning += f" {int(near.sum()):,} more do so but for small edits of the prompt ({percent(close.estimate)})."
     advice = "Drop the copies: they count one judgement several times and make intervals too narrow."
+    maybe = _may_be_second_opinions(judgements, again)
+    if maybe:
+        meaning += (
+            " No time is recorded and pairs were judged both ways too, so these may be second opinions that agree."
+        )
+        advice = "Drop them only if nobody was asked twice; record times, which tell a copy from a second opinion."
     shown = np.flatnonzero(again | near if near is not None else again)[:_SHOWN]
     bad = again.any() or (near is not None and near.any())
-    verdict = Verdict.CONCERN if rate.estimate >= 0.01 else Verdict.NOTE if bad else Verdict.FINE
+    concern = rate.estimate >= 0.01 and not maybe
     return Check(
         name=name,
         group=HYGIENE,
         title=title,
-        verdict=verdict,
+        verdict=Verdict.CONCERN if concern else Verdict.NOTE if bad else Verdict.FINE,
         meaning=meaning,
         advice=advice if bad else "",
         findings=tuple(findings),
@@ -83,17 +95,49 @@ def copies(survey: Survey, texts: TextFacts | None) -> Check:
     )
 
 
+def _may_be_second_opinions(judgements: Judgements, copied: BoolArray) -> bool:
+    """Whether most copies have no time, and enough of what was judged again was judged the other way."""
+    repeats = judged_again(judgements)
+    untimed = copied & ~np.isfinite(judgements.seconds)
+    return bool(2 * untimed.sum() > copied.sum() and repeats.both.sum() >= SECOND_OPINIONS * repeats.again.sum() > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repeats:
+    """Decided judged pairs, D of them, by the H pairs of responses that one hand judged (or nobody knows whose).
+
+    ``decided`` (D,): numbers of judged pairs; ``keys`` (D,): which of the H; ``first`` (H,): the first of each, into
+    ``decided``; ``again`` and ``both`` (H,): judged more than once, and both ways; ``unknown`` (H,): by nobody knows
+    whom.
+    """
+
+    decided: IntArray
+    keys: IntArray
+    first: IntArray
+    again: BoolArray
+    both: BoolArray
+    unknown: BoolArray
+
+
+def judged_again(judgements: Judgements) -> Repeats:
+    """Returns which pairs of responses one hand judged more than once; what stands twice in one row counts once."""
+    pairs = judgements.pairs
+    within = repeated(groups_of(pairs.comparison, pairs.unit))  # two systems that wrote the same: judged at once
+    decided = np.flatnonzero((pairs.outcome != 0.5) & ~within)
+    who, said = judgements.annotators[pairs.comparison[decided]], pairs.canonical_outcome[decided] > 0.5
+    keys = np.unique(np.stack([pairs.unit[decided], who], axis=1), axis=0, return_inverse=True)[1].ravel()
+    times, wins = np.bincount(keys), np.bincount(keys, weights=said)
+    first = np.unique(keys, return_index=True)[1]
+    again = times > 1
+    both = again & (wins > 0) & (wins < times)
+    return Repeats(decided=decided, keys=keys, first=first, again=again, both=both, unknown=who[first] < 0)
+
+
 def contradictions(survey: Survey) -> Check:
     """Returns the check for one pair of responses that was judged both ways by one hand, or by nobody knows whom."""
     judgements, name, title = survey.judgements, "contradictions", "Contradicting repeats"
-    pairs = judgements.pairs
-    judge = judgements.annotators[pairs.comparison]
-    within = repeated(groups_of(pairs.comparison, pairs.unit))  # two systems that wrote the same: judged at once
-    decided = np.flatnonzero((pairs.outcome != 0.5) & ~within)
-    unit, who, said = pairs.unit[decided], judge[decided], pairs.canonical_outcome[decided] > 0.5
-    keys = np.unique(np.stack([unit, who], axis=1), axis=0, return_inverse=True)[1].ravel()
-    times, wins = np.bincount(keys), np.bincount(keys, weights=said)
-    again = times > 1
+    pairs, found = judgements.pairs, judged_again(judgements)
+    decided, again, both, unknown = found.decided, found.again, found.both, found.unknown
     if not again.any():
         why = (
             "No two responses were judged twice by the same annotator or by unknown ones, so that none can contradict."
@@ -101,23 +145,26 @@ def contradictions(survey: Survey) -> Check:
         return cannot_tell(
             name, HYGIENE, title, why, "Show some pairs a second time, on another day and sides swapped."
         )
-    both = again & (wins > 0) & (wins < times)
-    first = np.unique(keys, return_index=True)[1]
-    rate = clustered_share(both[again], judgements.prompts[pairs.comparison[decided[first[again]]]])
-    unknown = who[first] < 0
+    prompts = judgements.prompts[pairs.comparison[decided[found.first]]]
+    rate = clustered_share(both[again], prompts[again])
+    by_one = clustered_share(both[again & ~unknown], prompts[again & ~unknown])
     details = {
         "by_the_same_annotator": int((both & ~unknown).sum()),
         "by_unknown_annotators": int((both & unknown).sum()),
     }
-    flagged = np.flatnonzero(both[keys])[:_SHOWN]
-    concern = rate.low > 0.2
+    flagged = np.flatnonzero(both[found.keys])[:_SHOWN]
+    concern = by_one.n >= FEWEST_REPEATED and by_one.low > CONTRADICTED
+    said = f"Of {counted(rate.n, 'pair')} of responses judged more than once by one annotator"
+    said += " or by unknown ones" if unknown[again].any() else ""
+    said += f", {int(both.sum()):,} {'was' if both.sum() == 1 else 'were'} judged both ways: {between(rate)}."
+    if unknown[again].any():
+        said += " Unknown annotators may be different people, who merely disagree: see agreement."
     return Check(
         name=name,
         group=HYGIENE,
         title=title,
         verdict=Verdict.CONCERN if concern else Verdict.NOTE if both.any() else Verdict.FINE,
-        meaning=f"Of {rate.n:,} pairs of responses that one annotator (or unknown ones) judged more than once, "
-        f"{int(both.sum()):,} were judged both ways: {between(rate)}.",
+        meaning=said,
         advice="Count both judgements, or neither: keeping the first is a coin flip." if both.any() else "",
         findings=(_share(name, "contradicted_pairs", rate),),
         examples=examples(survey, pairs.comparison[decided[flagged]].tolist(), "judged the other way in another row"),
@@ -221,9 +268,13 @@ def near_duplicate_prompts(survey: Survey, texts: TextFacts | None) -> Check:
     )
 
 
-def row_keys(judgements: Judgements) -> IntArray:
-    """A number for all that a row says, (C,): equal for copies, whatever order their responses stand in."""
-    said = _mix(judgements.items, np.round(np.nan_to_num(judgements.values, nan=-999.0) * 1024).astype(np.int64))
+def row_keys(judgements: Judgements, content: IntArray | None = None) -> IntArray:
+    """A number for all that a row says, (C,): equal for copies, whatever order their responses stand in.
+
+    ``content`` (R,): what stands for each response, its text and prompt unless given.
+    """
+    content = judgements.items if content is None else content
+    said = _mix(content, np.round(np.nan_to_num(judgements.values, nan=-999.0) * 1024).astype(np.int64))
     said = _mix(said, judgements.places)
     total = _sums(judgements, said)
     for column in (judgements.annotators, np.nan_to_num(judgements.seconds, nan=-1.0).view(np.int64), judgements.kinds):
@@ -241,10 +292,8 @@ def repeated(keys: IntArray) -> BoolArray:
 
 
 def _near_copies(judgements: Judgements, texts: TextFacts) -> BoolArray:
-    """Rows whose prompt is a near-duplicate of an earlier row's, with the same responses, annotator and judgement."""
-    values = np.round(np.nan_to_num(judgements.values, nan=-999.0) * 1024).astype(np.int64)
-    total = _mix(_sums(judgements, _mix(judgements.texts, values)), judgements.annotators)
-    return repeated(_mix(total, texts.groups))
+    """Rows that are copies of an earlier one but for the prompt, which is a near-duplicate of the earlier one's."""
+    return repeated(_mix(row_keys(judgements, judgements.texts), texts.groups))
 
 
 def _sums(judgements: Judgements, of_responses: IntArray) -> IntArray:

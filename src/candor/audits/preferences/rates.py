@@ -88,3 +88,8 @@ def percent(value: float) -> str:
 def between(rate: Rate) -> str:
     """A share with its interval in words."""
     return f"{percent(rate.estimate)} (95% interval {percent(max(rate.low, 0.0))} to {percent(rate.high)})"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things in words: ``1 pair``, ``36,000 pairs``; ``noun`` is one whose plural ends in s."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
