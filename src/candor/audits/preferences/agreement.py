@@ -142,6 +142,9 @@ def _choices_meaning(
 ) -> str:
     assert found.same is not None
     assert by_chance.same is not None
+    if not np.isfinite(found.alpha.estimate):
+        every = f"all {made.n:,} judgements of {made.units:,} pairs by two annotators or more"
+        return f"Cannot tell: {every} gave the same answer, so that agreeing shows nothing."
     said = (
         f"Two judgements of one pair gave the same answer in {found.same.estimate:.0%} {_limits(found.same, True)} of "
         f"the cases ({made.units:,} pairs, {made.n:,} judgements; chance gives "
@@ -237,7 +240,9 @@ def _graded(name: str, title: str, what: str, judgements: Judgements, seed: int)
         group=ANNOTATORS,
         title=title,
         verdict=_verdict(rank_alpha, by_chance),
-        meaning=(
+        meaning=f"Cannot tell: all {ordinal.n:,} {what} are the same."
+        if not np.isfinite(rank_alpha.estimate)
+        else (
             f"Of {what} that several annotators gave to {one} ({ordinal.units:,} units, {ordinal.n:,} {what}), "
             f"Krippendorff's alpha is {number(rank_alpha.estimate)} {_limits(rank_alpha)} by their order and "
             f"{number(found['interval'].alpha.estimate)} by their size; chance gives "

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from candor.audits.preferences.form import ANNOTATORS, cannot_tell, finding
+from candor.audits.preferences.rates import counted
 from candor.audits.preferences.retests import Retests
 from candor.audits.stats import Bootstrap, cluster_bootstrap, wilson
 from candor.records import Check, Verdict
@@ -16,6 +17,9 @@ STEADY = 0.7
 """Self-consistency under which a note is made: two answers of one person differ in more than three cases of ten."""
 FEWEST = 20
 """With fewer retests than this in all nothing is concluded."""
+
+ONE_ANSWER = 0.9
+"""Where chance alone repeats so many answers, nearly all are ties."""
 
 FEWEST_DRAWN = 5
 BLOCKS = 500
@@ -42,11 +46,11 @@ def consistency(retests: Retests | None, seed: int) -> Check:
     n = float(retests.n.sum())
     share = float(retests.consistent.sum() / n)
     by_chance = float(np.sum(retests.chance * retests.n) / n)
-    if some.sum() >= FEWEST_DRAWN:
-        over = ratio_bootstrap(np.column_stack([retests.consistent, retests.n])[some], seed).interval
-        how = "bootstrap over annotators"
+    drawn = ratio_bootstrap(np.column_stack([retests.consistent, retests.n])[some], seed)
+    if some.sum() >= FEWEST_DRAWN and drawn.spread > 0:
+        over, how = drawn.interval, "bootstrap over annotators"
     else:
-        over, how = wilson(min(share * n, n), n), "wilson: too few annotators to draw anew"
+        over, how = wilson(min(share * n, n), n), "wilson: too few annotators to draw anew, or all alike"
     low, high = (over.low, over.high) if over else (None, None)
     findings = [
         finding(
@@ -54,10 +58,10 @@ def consistency(retests: Retests | None, seed: int) -> Check:
             details={"interval": how, "annotators": int(some.sum()), "by_chance": by_chance},
         )
     ]  # fmt: skip
-    said = f"Asked again, annotators give the same answer in {share:.0%} of the cases ({n:,.0f} retests of "
-    said += (
-        f"{int(some.sum()):,} annotators; {low:.0%} to {high:.0%}; " if over else f"{int(some.sum()):,} annotators; "
+    said = (
+        f"Asked again, annotators give the same answer in {share:.0%} of the cases ({counted(round(n), 'retest')} of "
     )
+    said += f"{counted(int(some.sum()), 'annotator')}; " + (f"{low:.0%} to {high:.0%}; " if over else "")
     said += f"chance gives {by_chance:.0%})."
     shares = {}
     for metric, values, counts in (
@@ -66,11 +70,10 @@ def consistency(retests: Retests | None, seed: int) -> Check:
     ):
         if (total := float(counts.sum())) > 0:
             shares[metric] = float(np.nansum(values * counts) / total)
-            drawn = ratio_bootstrap(
-                np.column_stack([np.nan_to_num(values * counts), counts])[counts > 0], seed
-            ).interval
-            limits = (drawn.low, drawn.high) if drawn else (None, None)
-            findings.append(finding("self_consistency", metric, shares[metric], *limits, n=int(total), seed=seed))
+            part = ratio_bootstrap(np.column_stack([np.nan_to_num(values * counts), counts])[counts > 0], seed)
+            limits = part.interval if part.spread > 0 else wilson(min(shares[metric], 1.0) * total, total)
+            low_high = (limits.low, limits.high) if limits else (None, None)
+            findings.append(finding("self_consistency", metric, shares[metric], *low_high, n=int(total), seed=seed))
     if len(shares) == 2:
         swapped, kept = shares["self_consistency_swapped"], shares["self_consistency_same_order"]
         said += f" In swapped order it is {swapped:.0%}, in the same order {kept:.0%}."
@@ -80,6 +83,8 @@ def consistency(retests: Retests | None, seed: int) -> Check:
     verdict = Verdict.CONCERN if chance_only else Verdict.NOTE if share < STEADY else Verdict.FINE
     if n < FEWEST:
         verdict, said = Verdict.CANNOT_TELL, f"{said} That is too few to tell."
+    elif by_chance > ONE_ANSWER:
+        verdict, said = Verdict.CANNOT_TELL, f"{said} Nearly all answers are ties, so that repeating one shows nothing."
     advice = {
         Verdict.CANNOT_TELL: AGAIN,
         Verdict.CONCERN: "The answers are no better than coins: mend the task or the instructions before more labels.",

@@ -15,6 +15,7 @@ from functools import cached_property
 
 import numpy as np
 
+from candor.audits.preferences.rates import counted
 from candor.audits.preferences.regression import (
     Regression,
     benjamini_hochberg,
@@ -174,6 +175,11 @@ class Design:
         return 2.0 / judged[self.pairs.comparison]
 
     @cached_property
+    def all_tied(self) -> bool:
+        """Whether in no judged pair one response was preferred, so that no preference can be explained."""
+        return not bool(np.any(self.pairs.outcome != 0.5))
+
+    @cached_property
     def prompts(self) -> IntArray:
         """Each pair's prompt, (Q,), as 0, 1, ..."""
         return np.unique(self.judgements.prompts[self.pairs.comparison], return_inverse=True)[1].astype(np.int64)
@@ -202,7 +208,8 @@ class Design:
             unknown = np.mean(self.judgements.annotators[self.pairs.comparison] < 0)
             return "annotator and prompt" + (f" ({unknown:.0%} have no annotator)" if unknown else "")
         if self.known_annotators:
-            return f"prompt (with {self.known_annotators} annotators, this is about them alone)"
+            known = counted(self.known_annotators, "annotator")
+            return f"prompt (with {known}, this is about them alone)"
         return "prompt (annotators are not recorded)"
 
     def fit(
@@ -228,7 +235,7 @@ def label_effects(judgements: Judgements, *, seed: int = 0, design: Design | Non
     ``seed`` picks the prompts where there are too many pairs. With fewer than 30 judged pairs nothing is estimated.
     """
     design = design or Design(judgements, seed=seed)
-    enough = len(design) >= MIN_PAIRS
+    enough = len(design) >= MIN_PAIRS and not design.all_tied
     drafts = _drafts(design)
     predicted = np.zeros(len(design))
     clusters: tuple[int, ...] = ()
@@ -246,7 +253,8 @@ def label_effects(judgements: Judgements, *, seed: int = 0, design: Design | Non
             found = design.fit(columns, rows)
             drafts[name] = effect_of(drafts[name], found, len(main), inflation_of(columns)[-1])
     else:
-        why = f"{len(design)} judged pairs are too few"
+        few = f"{counted(len(design), 'judged pair')} {'is' if len(design) == 1 else 'are'} too few"
+        why = few if len(design) < MIN_PAIRS else "every judged pair is a tie"
         drafts = {name: replace(draft, why_not=draft.why_not or why) for name, draft in drafts.items()}
     return LabelEffects(
         effects=adjusted(tuple(drafts.values())),
@@ -334,9 +342,9 @@ def _drafts(design: Design) -> dict[str, Effect]:
         elif not differ:
             why = "it never differs between two responses"
         else:
-            why = f"it differs in only {differ} pairs" if differ < MIN_DIFFER else ""
+            why = f"it differs in only {counted(differ, 'pair')}" if differ < MIN_DIFFER else ""
         if not why and finite.sum() < MIN_PAIRS:
-            why = f"it applies to only {int(finite.sum())} pairs"
+            why = f"it applies to only {counted(int(finite.sum()), 'pair')}"
         scale, n = 1.0 if per_unit else spread, int(finite.sum())
         drafts[name] = Effect(name=name, scale=scale, per_unit=per_unit, n=n, differ=differ, why_not=why)
     return drafts

@@ -24,6 +24,7 @@ from candor.audits.preferences.outliers import (
     tail,
 )
 from candor.audits.preferences.pace import Pace, pace
+from candor.audits.preferences.rates import counted
 from candor.audits.preferences.retests import Retests
 from candor.preferences.table import Judgements
 
@@ -156,7 +157,9 @@ def _test(
         return _untested(count, without)
     tested = measure.n >= fewest
     if tested.sum() < FEWEST:
-        why = f"{tested.sum()} annotators have {fewest} such judgements or more, {FEWEST} are needed to compare"
+        have = "has" if tested.sum() == 1 else "have"
+        known = counted(int(tested.sum()), "annotator")
+        why = f"{known} {have} {fewest} such judgements or more, {FEWEST} are needed to compare"
         return _untested(count, why)
     values, variances = measure.adjusted[tested], measure.variance[tested]
     usual = _usual(values, variances, floor, None if apart is None else apart[tested])
@@ -182,7 +185,9 @@ def _retest(retests: Retests | None, count: int, others: Test, disagrees: BoolAr
         return _untested(count, "nobody judged the same pair twice"), none
     known = retests.n >= FEWEST_RETESTS
     if known.sum() < FEWEST:
-        why = f"{known.sum()} annotators have {FEWEST_RETESTS} retests or more, {FEWEST} are needed to compare"
+        have = "has" if known.sum() == 1 else "have"
+        enough = counted(int(known.sum()), "annotator")
+        why = f"{enough} {have} {FEWEST_RETESTS} retests or more, {FEWEST} are needed to compare"
         return _untested(count, why), none
     rate = retests.consistent[known] / retests.n[known]
     pooled = float(np.sum(retests.consistent[known]) / np.sum(retests.n[known]))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from candor.audits.preferences.form import LABELS, cannot_tell, finding
 from candor.audits.preferences.light_model import FEWEST, Design, areas_under_margin, design, hits
-from candor.audits.preferences.rates import Rate, between, percent
+from candor.audits.preferences.rates import Rate, between, counted, percent
 from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.records import Check, Verdict
@@ -59,7 +59,7 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
     """Returns the check of likely label errors; ``data``: the design, where other checks have it already."""
     data = design(survey) if data is None else data
     if len(data) < FEWEST:
-        why = f"Only {len(data):,} pairs of responses were judged, too few to learn what labels agree on."
+        why = f"{counted(len(data), 'judged pair')}: too few to learn what labels agree on, {FEWEST} are needed."
         return [cannot_tell(NAME, LABELS, TITLE, why)]
     accuracy = data.accuracy
     seen = f"A light model of words and style, fitted on {_sampled(data)}, orders {between(accuracy)} of held-out pairs"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from candor.audits.preferences.clarity import agreements, noise_ceiling
 from candor.audits.preferences.form import LABELS, cannot_tell, finding
 from candor.audits.preferences.light_model import FEWEST, FOLDS, SHARES, Design, design, hits
-from candor.audits.preferences.rates import Rate, between, clustered_mean, percent
+from candor.audits.preferences.rates import Rate, between, clustered_mean, counted, percent
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import resample_counts
 from candor.records import Chart, Check, Verdict
@@ -52,7 +52,7 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
     """Returns the check of the learning curve; ``data``: the design, where other checks have it already."""
     data = design(survey) if data is None else data
     if len(data) < FEWEST:
-        why = f"Only {len(data):,} pairs of responses were judged, too few for a curve."
+        why = f"{counted(len(data), 'judged pair')}: too few for a curve, {FEWEST} are needed."
         return [cannot_tell(NAME, LABELS, TITLE, why)]
     curve = learning_curve(data)
     full, gain = curve.accuracies[-1], curve.gain

@@ -26,6 +26,7 @@ from candor.audits.preferences.effects import (
     label_effects,
 )
 from candor.audits.preferences.form import REWARDED, cannot_tell, finding
+from candor.audits.preferences.rates import counted
 from candor.audits.preferences.regression import Regression, clustered_logit
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.wording import detectable, odds
@@ -83,8 +84,10 @@ def checks(survey: Survey) -> list[Check]:
     if not ordered.any():
         return [cannot_tell(NAME, REWARDED, TITLE, NOT_RECORDED, RECORD)]
     if ordered.sum() < MIN_PAIRS:
-        why = f"Cannot tell: only {int(ordered.sum())} judged pairs with a recorded order, which is too few."
+        why = f"Cannot tell: only {counted(int(ordered.sum()), 'judged pair')} with a recorded order, which is too few."
         return [cannot_tell(NAME, REWARDED, TITLE, why, RECORD)]
+    if not np.any(design.pairs.outcome[ordered] != 0.5):
+        return [cannot_tell(NAME, REWARDED, TITLE, "Cannot tell: every pair with a recorded order is a tie.", RECORD)]
     raw = share_of(design, design.pairs.outcome, ordered, "as judged")
     if raw is None:
         return [cannot_tell(NAME, REWARDED, TITLE, "Cannot tell: all pairs come from one annotator or prompt.", RECORD)]
@@ -224,7 +227,7 @@ def _convention(raw: Share, seed: int) -> Check:
             REWARDED,
             TITLE,
             f"Cannot tell: the response recorded as shown {which} wins in {_percent(raw.estimate, raw.estimate > 0.5)} "
-            f"of {raw.n} judged pairs. People are not that consistent: this is how the file lists responses, not the "
+            f"of {raw.n:,} judged pairs. People are not that consistent: this is how the file lists responses, not the "
             "order in which they were shown.",
             RECORD,
         ),
@@ -240,7 +243,7 @@ def _measured(survey: Survey, design: Design, raw: Share) -> Check:
     verdict = Verdict.CANNOT_TELL if confounded else side.verdict
     if verdict is Verdict.FINE and uneven:
         verdict = Verdict.NOTE
-    text = [f"The response shown first is preferred in {_interval(raw)} of {raw.n} judged pairs."]
+    text = [f"The response shown first is preferred in {_interval(raw)} of {raw.n:,} judged pairs."]
     if confounded:
         text.append(
             "Cannot tell whether that is its place: (nearly) always the same policy's response was shown first."
@@ -253,7 +256,7 @@ def _measured(survey: Survey, design: Design, raw: Share) -> Check:
     if swapped is not None:
         text.append(_swapped_words(swapped))
     if uneven:
-        listing = "; ".join(f"{s.label} in {_interval(s)} of {s.n}" for s in uneven[:3])
+        listing = "; ".join(f"{s.label} in {_interval(s)} of {s.n:,}" for s in uneven[:3])
         text.append(f"The order was not random: shown first were {listing}.")
     elif randomised:
         text.append("The order looks random: neither length nor policy goes with being shown first.")
@@ -294,8 +297,8 @@ def _verdict_words(side: Effect) -> str:
 
 def _swapped_words(swapped: Swapped) -> str:
     return (
-        f"Of {swapped.share.n} pairs that one annotator judged in both orders, the same response won both times in "
-        f"{swapped.same}, the first place in {swapped.first} and the second in {swapped.second}: "
+        f"Of {swapped.share.n:,} pairs that one annotator judged in both orders, the same response won both times in "
+        f"{swapped.same:,}, the first place in {swapped.first:,} and the second in {swapped.second:,}: "
         f"{_interval(swapped.share)} for the first, whatever was compared."
     )
 

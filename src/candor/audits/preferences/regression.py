@@ -59,10 +59,15 @@ class Regression:
 
     @property
     def p_values(self) -> FloatArray:
-        """Two-sided p-values of contrasts equal to 0 (M,), by Student's t; NaN where there is no standard error."""
+        """Two-sided p-values of contrasts equal to 0 (M,), by Student's t; NaN where there is no standard error.
+
+        An estimate of 0 without any error, as of pairs that were all shown both ways, has the p-value 1.
+        """
         from scipy.special import stdtr
 
-        return 2.0 * np.asarray(stdtr(self.df, -np.abs(self.estimates / self.errors)), dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = np.where((self.estimates == 0) & (self.errors == 0), 0.0, np.abs(self.estimates / self.errors))
+        return 2.0 * np.asarray(stdtr(self.df, -t), dtype=float)
 
     def intervals(self, level: float = LEVEL) -> FloatArray:
         """Returns lower and upper limits of the contrasts, (M, 2)."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from candor.audits.preferences.agreement import annotator_codes
 from candor.audits.preferences.annotator_measures import sameness
 from candor.audits.preferences.faults import Faults
 from candor.audits.preferences.form import ANNOTATORS, cannot_tell, finding
 from candor.audits.preferences.pace import FEWEST_TIMED, pace
+from candor.audits.preferences.rates import clustered_mean, counted
 from candor.audits.stats import Bootstrap, cluster_bootstrap, wilson
 from candor.preferences.table import Judgements
 from candor.records import Chart, Check, Verdict
@@ -33,7 +35,11 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
     paced = found.pace if found is not None else pace(judgements)
     if paced is None:
         known = int(np.sum(np.isfinite(judgements.seconds)))
-        why = f"{known:,} judgements have a time, {FEWEST_TIMED} are needed." if known else "No judgement has a time."
+        why = (
+            f"{counted(known, 'judgement')} {'has' if known == 1 else 'have'} a time, {FEWEST_TIMED} are needed."
+            if known
+            else "No judgement has a time."
+        )
         return cannot_tell(
             "speed", ANNOTATORS, SPEED_TITLE, why, "Record the seconds from showing a pair to the answer."
         )
@@ -42,16 +48,25 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
     grouped = paced.share is not None
     fast = paced.fast > 0.5 if grouped else paced.residual <= np.quantile(paced.residual[timed], 0.1)
     seconds = float(np.median(judgements.seconds[timed]))
+    share = clustered_mean(paced.fast[timed], annotator_codes(judgements)[timed])
     rushing = 0 if found is None else int(found.rushes.sum())
     findings = [
-        finding("speed", "median_seconds", seconds, None, None, n=int(timed.sum()), seed=seed),
-        finding("speed", "fast_share", paced.share if grouped else 0.0, None, None, n=int(timed.sum()), seed=seed),
+        finding(
+            "speed",
+            "median_seconds",
+            seconds,
+            *_median_limits(judgements.seconds[timed]),
+            n=int(timed.sum()),
+            seed=seed,
+        ),
     ]
+    if grouped:
+        findings.append(finding("speed", "fast_share", share.estimate, share.low, share.high, n=share.n, seed=seed))
     said = f"The median judgement takes {seconds:.0f} seconds. "
     if grouped:
         said += (
-            f"{paced.share:.1%} of {paced.timed:,} timed judgements form a group of their own, {paced.ratio:.1f} times "
-            "as fast as the rest for the same length."
+            f"{paced.share:.1%} of {paced.timed:,} timed judgements form a group of their own, "
+            f"{_times(paced.ratio)} times as fast as the rest for the same length."
         )
     else:
         said += f"No group of {paced.timed:,} timed judgements is set apart from the rest by its pace."
@@ -65,12 +80,14 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
         )
         worse = grouped and high is not None and high < 0 and drawn.estimate <= -WORSE
         who = "Its judgements" if grouped else "The fastest tenth"
-        said += f" {who} agree with others {drawn.estimate * 100:+.0f} points against the rest"
-        said += f" ({low * 100:+.0f} to {high * 100:+.0f})." if low is not None and high is not None else "."
+        said += f" {who} agree with others {_points(drawn.estimate)} points against the rest"
+        said += f" ({_points(low)} to {_points(high)})." if low is not None and high is not None else "."
     else:
         said += " Whether the fast ones are worse cannot be told: too few pairs were judged by others too."
     if rushing:
-        said += f" {rushing} annotators are fast and at chance: see annotators."
+        said += (
+            f" {counted(rushing, 'annotator')} {'is' if rushing == 1 else 'are'} fast and at chance: see annotators."
+        )
     verdict = Verdict.CONCERN if worse or rushing else Verdict.NOTE if grouped else Verdict.FINE
     return Check(
         name="speed",
@@ -91,6 +108,19 @@ SPEED_ADVICE = {
 }
 
 
+def _points(difference: float) -> str:
+    return (
+        f"{difference * 100 + 0.0:+.0f}".replace("-0", "+0") if abs(difference) < 0.005 else f"{difference * 100:+.0f}"
+    )
+
+
+def _times(ratio: float | None) -> str:
+    """How many times as fast; beyond 1,000 the times are not those of reading."""
+    if ratio is None or ratio > 1000:
+        return "over 1,000"
+    return f"{ratio:.1f}"
+
+
 def _fast_against_rest(
     judgements: Judgements, same: FloatArray, usable: BoolArray, fast: BoolArray, seed: int
 ) -> Bootstrap:
@@ -107,6 +137,14 @@ def _fast_against_rest(
             return np.asarray(s[..., 0] / s[..., 1] - s[..., 2] / s[..., 3])
 
     return cluster_bootstrap(sums, difference, seed=seed)
+
+
+def _median_limits(values: FloatArray) -> tuple[float, float]:
+    """The 95% interval of a median from order statistics (Thompson 1936), as if judgements were independent."""
+    ordered, n = np.sort(values), len(values)
+    out = 1.96 * np.sqrt(n) / 2
+    low, high = max(int(np.floor((n - 1) / 2 - out)), 0), min(int(np.ceil((n - 1) / 2 + out)), n - 1)
+    return float(ordered[low]), float(ordered[high])
 
 
 def _charts(same: FloatArray, residual: FloatArray, usable: BoolArray) -> tuple[Chart, ...]:

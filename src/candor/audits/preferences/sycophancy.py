@@ -75,8 +75,8 @@ def sycophancy(survey: Survey, design: Design, found: LabelEffects) -> Check:
     if verdict is Verdict.CONCERN and deciding.estimate < 0:
         verdict = Verdict.NOTE  # labels that punish agreement teach contradiction, not sycophancy
     meaning = (
-        f"{sentence(effect)} Based on the {effect.n} judged pairs in which the user states a view; {effect.differ} of "
-        "them differ in agreement."
+        f"{sentence(effect)} Based on the {effect.n:,} judged pairs in which the user states a view; "
+        f"{effect.differ:,} of them differ in agreement."
     )
     meaning += _told(split) if split.effects else f" {CAUTION}"
     meaning += f" {READ_OFF}"

@@ -26,6 +26,7 @@ from candor.audits.preferences.cycles import (
 )
 from candor.audits.preferences.form import CONSISTENCY, cannot_tell, finding
 from candor.audits.preferences.one_scale import HODGE_PARTS, Measure, OneScale, against_one_scale, with_loops
+from candor.audits.preferences.rates import counted
 from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.tournaments import (
@@ -129,8 +130,8 @@ def _of_responses(survey: Survey) -> list[Check]:
     triads = find_triads(tournaments, _generator(survey.seed, 1))
     if not len(triads) and not with_loops(tournaments).any():
         why = (
-            f"Cannot be assessed: in {tournaments.groups:,} prompts with judgements of two responses at a time, no "
-            "three responses to one prompt were all compared with each other."
+            f"Cannot be assessed: in {counted(tournaments.groups, 'prompt')} with judgements of two responses at a "
+            "time, no three responses to one prompt were all compared with each other."
         )
         return [cannot_tell(name, CONSISTENCY, title, why, ASK_PAIRS)]
     return _answers(survey, tournaments, triads, RESPONSES)
@@ -374,8 +375,9 @@ def _fit_check(seed: int, scale: OneScale, cycles_found: bool, level: Level) -> 
     name = f"bradley_terry_fit{level.suffix}"
     title = f"Does one score per {level.item} describe the votes?"
     measure = scale.dispersion
+    votes = f"votes on {counted(scale.groups, 'prompt')}" if level is RESPONSES else "votes between systems"
     figures = (
-        f"the votes of {scale.groups:,} groups lie {measure.estimate:.2f} times as far from the fitted Bradley-Terry "
+        f"the {votes} lie {measure.estimate:.2f} times as far from the fitted Bradley-Terry "
         f"model as they would if it were true (95% of simulations: {measure.null_low:.2f} to {measure.null_high:.2f}, "
         f"p = {measure.p_value:.3f})"
     )

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from candor.audits.preferences.effects import AGREEMENT, MIN_PAIRS, SIDE, Design, Effect, LabelEffects, label_effects
 from candor.audits.preferences.form import REWARDED, cannot_tell
 from candor.audits.preferences.minimal_edits import MinimalEdits, minimal_edits
@@ -23,6 +21,7 @@ from candor.audits.preferences.wording import (
     caveats,
     effect_finding,
     effects_chart,
+    least_found,
     listed,
     odds,
     sentence,
@@ -59,7 +58,8 @@ def _style_check(survey: Survey, design: Design, found: LabelEffects) -> Check:
         return cannot_tell(NAME, REWARDED, TITLE, "Cannot tell what the labels reward: no features were measured.")
     if not any(effect.known for effect in effects):
         why = (
-            f"{len(design)} judged pairs are too few" if len(design) < MIN_PAIRS else "no feature differs often enough"
+            next((e.why_not for e in effects if e.why_not and (len(design) < MIN_PAIRS or design.all_tied)), "")
+            or "no feature differs often enough"
         )
         return cannot_tell(
             NAME, REWARDED, TITLE, f"Cannot tell what the labels reward: {why}.", "Some hundred comparisons are needed."
@@ -119,14 +119,27 @@ def _meaning(effects: Sequence[Effect], found: LabelEffects) -> str:
     unknown = [e for e in _of(effects, Verdict.CANNOT_TELL) if not e.known]
     wide = [e for e in _of(effects, Verdict.CANNOT_TELL) if e.known]
     if wide:
-        least = [f"{title(e.name)} ({np.exp(e.detectable):.2f})" for e in wide]
+        least = [f"{title(e.name)} ({least_found(e)})" for e in wide]
         said.append(f"Too wide to tell, with the odds ratio that would be found with power 0.9: {listed(least)}.")
     if unknown:
-        said.append(f"Not estimated: {listed([f'{title(e.name)} ({e.why_not})' for e in unknown])}.")
-    said.append(f"{len(found.pairs)} judged pairs; errors clustered by {found.clustering}.")
+        said.append(f"Not estimated: {_reasons(unknown)}.")
+    said.append(f"{len(found.pairs):,} judged pairs; errors clustered by {found.clustering}.")
     if concerns or notes:
         said.append(ASSOCIATION)
     return " ".join(said)
+
+
+def _reasons(effects: Sequence[Effect]) -> str:
+    """The effects that were not estimated, with why, those with one reason together."""
+    reasons: dict[str, list[str]] = {}
+    for effect in effects:
+        reasons.setdefault(effect.why_not, []).append(title(effect.name))
+    parts = []
+    for why, names in reasons.items():
+        if len(names) > 1:
+            why = why.replace("it never differs", "they never differ").replace("it differs", "each differs")
+        parts.append(f"{listed(names)} ({why})")
+    return "; ".join(parts)
 
 
 def _advice(effects: Sequence[Effect], verdict: Verdict) -> str:
@@ -147,7 +160,7 @@ def _edits_check(survey: Survey, found: LabelEffects, edits: MinimalEdits) -> Ch
         title=EDITS_TITLE,
         verdict=_overall(effects),
         meaning=(
-            f"{edits.pairs} judged pairs share most of their words and differ in one feature only, so that what "
+            f"{edits.pairs:,} judged pairs share most of their words and differ in one feature only, so that what "
             f"decides them is that feature (or the words that make it): {' '.join(sentence(e) for e in effects)}"
         ),
         advice=ADVICE if _of(effects, Verdict.CONCERN) else "",

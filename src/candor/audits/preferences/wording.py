@@ -11,6 +11,8 @@ from candor.audits.preferences.form import finding
 from candor.records import Chart, Finding, Verdict
 
 LENGTH = "log_words"
+MOST_RATIO = 1000
+"""Odds ratios above it are not written out."""
 
 _TITLES = {
     LENGTH: "length",
@@ -42,7 +44,8 @@ def odds(effect: Effect) -> str:
 def step(effect: Effect) -> str:
     """What one step of a feature is, in words that follow "a response ..."."""
     if effect.name == LENGTH and not effect.per_unit:
-        return f"that is {np.exp(effect.scale):.2g} times as long (one SD of the difference)"
+        times = np.exp(effect.scale)
+        return f"that is {times:.{2 if times < 1.1 else 1}f} times as long (one SD of the difference)"
     if effect.name == AGREEMENT:
         return "that agrees with the view that the user stated, over one that does not,"
     if effect.per_unit:
@@ -74,10 +77,16 @@ def detectable(effect: Effect) -> str:
     """The smallest effect that would be found, where one of 1.3 might be missed; "" elsewhere. Starts with a space."""
     if not effect.known or not effect.detectable > TARGET:
         return ""
+    more = "" if effect.detectable > np.log(MOST_RATIO) else " or more"
     return (
-        f" With these labels an odds ratio of {np.exp(effect.detectable):.2f} or more would be found with power 0.9; "
+        f" With these labels an odds ratio of {least_found(effect)}{more} would be found with power 0.9; "
         "smaller ones can be missed."
     )
+
+
+def least_found(effect: Effect) -> str:
+    """The odds ratio that would be found with power 0.9."""
+    return _ratio(effect.detectable)
 
 
 def effect_finding(check: str, effect: Effect, seed: int) -> Finding:
@@ -158,8 +167,11 @@ def band() -> str:
 
 
 def _ratio(log_odds: float) -> str:
+    """An odds ratio in words; beyond 1,000 no figure means anything, and the data do not show one."""
+    if log_odds > np.log(MOST_RATIO):
+        return f"over {MOST_RATIO:,}"
     value = float(np.exp(log_odds))
-    return f"{value:.2f}" if value < 9.995 else f"{value:.3g}"
+    return "under 0.01" if value < 0.01 else f"{value:.2f}" if value < 9.995 else f"{value:.3g}"
 
 
 def _listed(names: Sequence[str]) -> str:
