@@ -99,6 +99,25 @@ def test_confident_learning_counts_by_hand() -> None:
     assert confident_count(margins) == 1
 
 
+def test_pairs_that_are_worth_more_or_less_than_the_model_sees_are_no_slips(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(4)
+    size, prompts = np.abs(rng.normal(size=8000)), np.arange(8000)
+    agree = rng.random(8000) < 1 / (1 + np.exp(-3 * size * np.exp(rng.normal(size=8000))))
+    margins = np.where(agree, size, -size)
+    assert lapse_fit(margins, prompts).low <= label_errors.FEW
+    slips = np.where(rng.random(8000) < 0.15, -margins, margins)
+    assert lapse_fit(slips, prompts).low > label_errors.MANY
+    monkeypatch.setattr(label_errors, "_SPREADS", np.zeros(1))  # control: one slope for all calls them slips
+    assert lapse_fit(margins, prompts).low > label_errors.FEW
+
+
+def test_what_contradicts_a_sure_model_is_not_called_wrong(planted: tuple[Survey, Design, NDArray[np.bool_]]) -> None:
+    (check,) = label_errors.checks(planted[0], planted[1])
+    assert "wrong side" not in check.meaning
+    assert "slips, or choices that were made by chance" in check.meaning
+    assert "judged again before you call them wrong" in check.advice
+
+
 def test_folds_keep_prompts_together_and_training_sets_grow(planted: tuple[Survey, Design, NDArray[np.bool_]]) -> None:
     found, data, _ = planted
     assert set(data.folds.tolist()) == set(range(FOLDS))
@@ -179,4 +198,7 @@ def test_repeats_give_the_ceiling() -> None:
     (check,) = learning_curve.checks(read([*data, *again]))
     ceiling = next(f for f in check.findings if f.metric == "noise_ceiling")
     assert ceiling.estimate == pytest.approx(0.5, abs=0.15)
-    assert "Annotators differ so much" in check.meaning
+    assert "As often as annotators differ, nothing could foretell more than" in check.meaning
+    assert ceiling.n == 400  # pairs that two judged, not pairs that the model was fitted on
+    assert ceiling.ci_low is not None and ceiling.ci_high is not None  # noqa: PT018
+    assert ceiling.ci_low <= ceiling.estimate <= ceiling.ci_high

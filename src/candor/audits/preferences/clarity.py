@@ -116,6 +116,12 @@ def noise_ceiling(agreement: float) -> float:
     return 0.5 + 0.5 * float(np.sqrt(np.clip(2 * agreement - 1, 0.0, 1.0)))
 
 
+def agreement_interval(found: Agreements, which: str, *, seed: int = 0) -> Bootstrap:
+    """Returns ``self_consistency`` or ``agreement`` with its 95% interval over prompts."""
+    n = int(((found.self_pairs if which == "self_consistency" else found.others_pairs) > 0).sum())
+    return _bounded(cluster_bootstrap(_blocks(found), _SHARES[which], seed=seed), n)
+
+
 def checks(survey: Survey) -> list[Check]:
     """Returns the check of clear, contested and arbitrary pairs."""
     found = agreements(survey)

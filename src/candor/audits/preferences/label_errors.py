@@ -4,10 +4,14 @@
 columns. Where a model is all but sure, close calls are rare, and what contradicts it there is such a slip. So the share
 e of wrong labels is fitted as the lapse rate of out-of-fold margins m,
 
-    P(label agrees) = e + (1 - 2 e) sigmoid(b |m|),
+    P(label agrees) = e + (1 - 2 e) E sigmoid(b t |m|),
 
-by maximum likelihood over e and b; its interval is the wider of the profile likelihood's and that of a bootstrap over
+by maximum likelihood over e, b and the spread of t. The lognormal t stands for how much more one pair is worth than the
+model sees, and another less: without it a model that measures the wrong thing (length where its logarithm counts) makes
+correct labels look like slips. Its interval is the wider of the profile likelihood's and that of a bootstrap over
 prompts. Where no margin is large, e and b cannot be told apart: the interval is wide, and the check cannot tell.
+Pairs of which nobody could tell which is better, and annotators with a view of their own, contradict a sure model as
+slips do: the sentence says so, and only another judgement tells.
 Counting contradictions instead, as confident learning does (Northcutt, Jiang & Chuang 2021, arXiv 1911.00068), takes
 every mistake of a weak model for a wrong label; its count is given in the details for comparison.
 
@@ -41,6 +45,7 @@ WIDEST = 0.2
 
 _LAPSES = np.concatenate([np.linspace(0.0, 0.02, 21), np.linspace(0.025, 0.49, 94)])
 _SLOPES = np.geomspace(0.05, 20.0, 40)
+_SPREADS = np.array([0.0, 0.5, 1.0, 1.5])
 _BINS, _BLOCKS, _RESAMPLES = 30, 1000, 200
 _SHOWN = 10
 
@@ -100,9 +105,10 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
             group=LABELS,
             title=TITLE,
             verdict=Verdict.CONCERN if fit.low > MANY else Verdict.NOTE if fit.low > FEW else Verdict.FINE,
-            meaning=f"{seen} as they were judged. Where it is surest, its mistakes suggest that {between(rate)} of the "
-            "labels fell on the wrong side.",
-            advice="Have the listed rows judged again, then correct or down-weight them: dropping selects easy pairs."
+            meaning=f"{seen} as they were judged. Even where it is surest, {between(rate)} of the labels contradict "
+            "it: slips, or choices that were made by chance or by a view of the annotator's own.",
+            advice="Have the listed rows judged again before you call them wrong; then correct or down-weight them, "
+            "since dropping them selects easy pairs."
             if count
             else "",
             findings=(learnt, wrong),
@@ -134,7 +140,7 @@ def lapse_fit(margins: FloatArray, prompts: IntArray, *, seed: int = 0) -> Lapse
     counts = np.bincount(bins, minlength=_BINS)
     centres = np.bincount(bins, weights=size, minlength=_BINS) / np.maximum(counts, 1)
     unit = max(float(np.median(size)), 1e-12)
-    sure = 1 / (1 + np.exp(-_SLOPES[:, None] * centres / unit))
+    sure = _sureness(centres / unit)
     agree = _LAPSES[:, None, None] + (1 - 2 * _LAPSES[:, None, None]) * sure
     log_agree, log_differ = np.log(agree), np.log1p(-np.clip(agree, None, 1 - 1e-12))
     blocks = prompts if int(prompts.max()) < _BLOCKS else (prompts * 2654435761 % 2**32) % _BLOCKS
@@ -148,15 +154,26 @@ def lapse_fit(margins: FloatArray, prompts: IntArray, *, seed: int = 0) -> Lapse
     a, n = weights @ agreeing, weights @ everything
     likelihood = np.tensordot(a, log_agree, axes=(1, 2)) + np.tensordot(n - a, log_differ, axes=(1, 2))
     best = likelihood.reshape(len(weights), -1).argmax(axis=1)
-    shares = _LAPSES[best // len(_SLOPES)]
+    shares = _LAPSES[best // len(sure)]
     profile = likelihood[0].max(axis=1)
     likely = _LAPSES[profile >= profile.max() - 1.92]  # half the 95% quantile of chi-squared
     # At the border, e = 0, a bootstrap has no spread; over clusters a likelihood has too little: the wider of the two.
     low, high = np.quantile(shares[1:], [0.025, 0.975])
     low, high = min(low, likely.min()), max(high, likely.max())
     return LapseFit(
-        share=float(shares[0]), low=float(low), high=float(high), slope=float(_SLOPES[best[0] % len(_SLOPES)] / unit)
+        share=float(shares[0]),
+        low=float(low),
+        high=float(high),
+        slope=float(_SLOPES[best[0] % len(sure) // len(_SPREADS)] / unit),
     )
+
+
+def _sureness(sizes: FloatArray) -> FloatArray:
+    """Mean of sigmoid(b t |m|) over lognormal t, by slope b and spread of t, (slopes * spreads, sizes)."""
+    points, weights = np.polynomial.hermite_e.hermegauss(21)
+    slopes = _SLOPES[:, None, None] * np.exp(_SPREADS[:, None] * points)
+    each = 1 / (1 + np.exp(-np.minimum(slopes[..., None] * sizes, 700.0)))
+    return np.asarray((each * (weights / weights.sum())[:, None]).sum(axis=2).reshape(-1, len(sizes)))
 
 
 def confident_count(margins: FloatArray) -> int:

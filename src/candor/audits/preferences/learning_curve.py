@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.clarity import agreements, noise_ceiling
+from candor.audits.preferences.clarity import Agreements, agreement_interval, agreements, noise_ceiling
 from candor.audits.preferences.form import LABELS, cannot_tell, finding
 from candor.audits.preferences.light_model import FEWEST, FOLDS, SHARES, Design, design, hits
 from candor.audits.preferences.rates import Rate, between, clustered_mean, counted, percent
@@ -35,6 +35,9 @@ FACTORS = (0.3, 2.0)
 
 WORTH = 0.01
 """A gain in accuracy that would be worth twice the labels."""
+
+FEWEST_SHARED = 30
+"""With fewer pairs that were judged again, no ceiling is given."""
 
 _BLOCKS, _RESAMPLES = 1000, 1000
 
@@ -64,9 +67,13 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
         f"With {curve.sizes[-1]:,} pairs a light model of words and style orders {between(full)} of held-out pairs"
     )
     meaning += f" as they were judged; with {curve.sizes[0]:,} it was {percent(curve.accuracies[0].estimate)}."
-    ceiling, ceiling_note = _ceiling(survey)
-    if ceiling is not None:
-        findings.append(finding(NAME, "noise_ceiling", ceiling, None, None, n=full.n, seed=data.seed))
+    bound, because = _ceiling(survey)
+    ceiling = None if bound is None else bound.estimate
+    ceiling_note = "" if bound is None else f" {because}, nothing could foretell more than {between(bound)} of labels."
+    if bound is not None:
+        findings.append(
+            finding(NAME, "noise_ceiling", bound.estimate, bound.low, bound.high, n=bound.n, seed=data.seed)
+        )
     verdict, advice = Verdict.NOTE, ""
     if full.low <= 0.5:
         verdict, meaning = (
@@ -133,19 +140,22 @@ def last_gain(accuracies: FloatArray) -> FloatArray:
     return np.maximum(0.0, (accuracies[..., -1] - accuracies[..., -3]) / 2)
 
 
-def _ceiling(survey: Survey) -> tuple[float | None, str]:
+def _ceiling(survey: Survey) -> tuple[Rate | None, str]:
+    """The highest accuracy that agreement allows, its interval over prompts, and what is said of it."""
     found = agreements(survey)
-    if (found.others_pairs > 0).sum() >= 30:
-        ceiling = noise_ceiling(found.agreement)
-        return (
-            ceiling,
-            f" Annotators differ so much that nothing could foretell more than {percent(ceiling)} of labels.",
-        )
-    if (found.self_pairs > 0).sum() >= 30:
-        ceiling = noise_ceiling(found.self_consistency)
-        note = f" Annotators change their minds so often that nothing could foretell more than {percent(ceiling)}"
-        return ceiling, f"{note} of labels."
+    by_two, by_one = int((found.others_pairs > 0).sum()), int((found.self_pairs > 0).sum())
+    if by_two >= FEWEST_SHARED:
+        return _bound(found, "agreement", by_two, survey.seed), "As often as annotators differ"
+    if by_one >= FEWEST_SHARED:
+        return _bound(found, "self_consistency", by_one, survey.seed), "As often as annotators change their minds"
     return None, ""
+
+
+def _bound(found: Agreements, which: str, n: int, seed: int) -> Rate:
+    drawn = agreement_interval(found, which, seed=seed)
+    low, high = (np.nan, np.nan) if drawn.interval is None else (drawn.interval.low, drawn.interval.high)
+    estimate, low, high = (noise_ceiling(v) if np.isfinite(v) else v for v in (drawn.estimate, low, high))
+    return Rate(estimate=estimate, low=low, high=high, n=n, clusters=n)
 
 
 def _points(gain: Rate) -> str:
