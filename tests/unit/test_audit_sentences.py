@@ -91,6 +91,28 @@ def test_odds_ratios_that_no_data_show_are_not_written_out() -> None:
     assert "an odds ratio of 4.48 or more would" in detectable(replace(effect, detectable=1.5))
 
 
+def test_times_of_nothing_are_left_out_aloud() -> None:
+    data = pairs(240)
+    data = [replace(c, seconds=(0.0, -4.0)[i % 2]) if i < 30 else c for i, c in enumerate(data)]
+    check = said(data)["speed"]
+    assert "Left out: 30 judgements with a time of 0 seconds or less." in check.meaning
+    assert check.findings[0].n == 210
+    low, high = check.findings[0].ci_low, check.findings[0].ci_high
+    assert low is not None and high is not None and low < np.median([c.seconds for c in data[30:]]) < high  # noqa: PT018
+    assert "30 judgements have" not in said(data[:90])["speed"].meaning  # 60 have a time, not 90
+    assert "60 judgements have a time" in said(data[:90])["speed"].meaning
+
+
+def test_what_annotators_are_called_changes_no_interval() -> None:
+    data = pairs(300)
+    names = dict(zip("012345", "480913", strict=True)) | {"3": "7", "4": "2", "5": "1"}
+    called = [replace(c, annotator=f"z{names[c.annotator[1]]}") for c in data]
+    one, other = said(data)["annotators"], said(called)["annotators"]
+    assert [(f.metric, f.ci_low, f.ci_high) for f in one.findings] == [
+        (f.metric, f.ci_low, f.ci_high) for f in other.findings
+    ]
+
+
 def test_annotators_who_all_repeat_themselves_have_an_interval() -> None:
     n = np.full(8, 5.0)
     none = np.zeros(8)

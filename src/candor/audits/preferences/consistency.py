@@ -26,7 +26,11 @@ BLOCKS = 500
 
 
 def ratio_bootstrap(sums: FloatArray, seed: int) -> Bootstrap:
-    """Returns the ratio of the sums of two columns, (N, 2), with its interval over rows, in at most BLOCKS blocks."""
+    """Returns the ratio of the sums of two columns, (N, 2), with its interval over rows, in at most BLOCKS blocks.
+
+    Rows are drawn in the order of their values: what annotators are called changes nothing.
+    """
+    sums = sums[np.lexsort(sums.T)]
     if len(sums) > BLOCKS:
         block = np.random.default_rng([seed & (2**63 - 1), len(sums)]).permutation(len(sums)) % BLOCKS
         sums = np.stack([np.bincount(block, weights=column) for column in sums.T], axis=1)

@@ -270,7 +270,7 @@ def _measured(survey: Survey, design: Design, raw: Share) -> Check:
         title=TITLE,
         verdict=verdict,
         meaning=" ".join(part for part in text if part) + detectable(side),
-        advice=ADVICE if verdict in (Verdict.CONCERN, Verdict.NOTE) else (RECORD if confounded else ""),
+        advice=ADVICE if verdict in (Verdict.CONCERN, Verdict.NOTE) else _advice_without(confounded, verdict),
         findings=tuple(findings),
         charts=_charts(raw, side, swapped, distances),
         details={
@@ -280,6 +280,12 @@ def _measured(survey: Survey, design: Design, raw: Share) -> Check:
         }
         | ({"swapped": {"same": swapped.same, "first": swapped.first, "second": swapped.second}} if swapped else {}),
     )
+
+
+def _advice_without(confounded: bool, verdict: Verdict) -> str:
+    if confounded:
+        return RECORD
+    return "More comparisons with a recorded order would tell." if verdict is Verdict.CANNOT_TELL else ""
 
 
 def _verdict_words(side: Effect) -> str:

@@ -34,7 +34,7 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
     """
     paced = found.pace if found is not None else pace(judgements)
     if paced is None:
-        known = int(np.sum(np.isfinite(judgements.seconds)))
+        known = int(np.sum(np.isfinite(judgements.seconds) & (judgements.seconds > 0)))
         why = (
             f"{counted(known, 'judgement')} {'has' if known == 1 else 'have'} a time, {FEWEST_TIMED} are needed."
             if known
@@ -43,6 +43,7 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
         return cannot_tell(
             "speed", ANNOTATORS, SPEED_TITLE, why, "Record the seconds from showing a pair to the answer."
         )
+    untimed = int(np.sum(np.isfinite(judgements.seconds) & (judgements.seconds <= 0)))
     same = sameness(judgements)
     timed = np.isfinite(paced.residual)
     grouped = paced.share is not None
@@ -70,6 +71,8 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
         )
     else:
         said += f"No group of {paced.timed:,} timed judgements is set apart from the rest by its pace."
+    if untimed:
+        said += f" Left out: {counted(untimed, 'judgement')} with a time of 0 seconds or less."
     worse = False
     usable = timed & np.isfinite(same)
     if (usable & fast).sum() > FEWEST_OF_EACH and (usable & ~fast).sum() > FEWEST_OF_EACH:
