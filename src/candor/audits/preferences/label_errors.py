@@ -45,7 +45,7 @@ WIDEST = 0.2
 
 _LAPSES = np.concatenate([np.linspace(0.0, 0.02, 21), np.linspace(0.025, 0.49, 94)])
 _SLOPES = np.geomspace(0.05, 20.0, 40)
-_SPREADS = np.array([0.0, 0.5, 1.0, 1.5])
+_SPREADS = np.array([0.0, 0.5, 1.0])
 _BINS, _BLOCKS, _RESAMPLES = 30, 1000, 200
 _SHOWN = 10
 
