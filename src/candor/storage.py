@@ -173,3 +173,25 @@ def no_file_in_the_way(path: Path) -> None:
     for place in path.parents:
         if place.exists() and not place.is_dir():
             raise InputError("a file is where a directory should be", where=str(place), fix="give another place")
+
+
+def can_be_made(path: Path) -> None:
+    """Raises InputError where nothing can be made under this name, for whatever reason the system has.
+
+    It is tried out: an empty directory is made in the nearest one there is, and taken away again. So a long piece of
+    work fails before it begins and not when it is to be kept.
+    """
+    fix = "give another place"
+    try:
+        no_file_in_the_way(path.absolute())
+        for place in (path, *path.parents):
+            if place.is_symlink() and not place.exists():
+                raise InputError("is a link that leads nowhere", where=str(place), fix=fix)
+        parent = next(place for place in path.absolute().parents if place.is_dir())
+        os.rmdir(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".unfinished", dir=parent))
+    except OSError as error:
+        number = disk_error(error)
+        if number is not None:
+            raise storage_error(number, path) from error
+        why = (error.strerror or str(error)).lower()
+        raise InputError(f"cannot be written: {why}", where=str(path), fix=fix) from error

@@ -234,3 +234,17 @@ def test_the_command_speaks_before_it_loads_anything_heavy() -> None:
     assert first_words() == "at loading"
     # Control: what is loaded is seen.
     assert first_words("import numpy") == "numpy at loading"
+
+
+def test_a_place_below_a_file_and_a_seed_below_zero_are_one_line_before_anything_is_read(invoke: Any) -> None:
+    Path("file").touch()
+    for arguments, says in (
+        (["--out", "file/below"], "error: file: a file is where a directory should be"),
+        (["--out", "n" * 300], "the name is too long"),
+        (["--seed", "-1"], "error: invalid value for '--seed'"),
+    ):
+        invoke.asked = None
+        result = invoke("preferences", "pairs.jsonl", *arguments)
+        assert result.exit_code == 2, result.output
+        assert says.replace(f"{Path.cwd()}/", "") in result.stderr.replace(f"{Path.cwd()}/", "")
+        assert invoke.asked is None and not result.stdout

@@ -121,3 +121,11 @@ def test_a_directory(tmp_path: Path) -> None:
         f"  not read: {folder / 'notes.txt'}, a file of another kind",
         f"{tmp_path / 'o.jsonl'}: trl, 2 rows written",
     ]
+
+
+def test_a_place_that_cannot_be_written_is_one_line_before_anything_is_read(source: Path, tmp_path: Path) -> None:
+    for out in (source / "out.jsonl", tmp_path / f"{'n' * 300}.jsonl"):
+        done = convert(tmp_path / "not there.jsonl", out, "--to", "trl")
+        assert done.exit_code == 2, done.output
+        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: ")
+        assert "a file is where a directory should be" in done.stderr or "the name is too long" in done.stderr

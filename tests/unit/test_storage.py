@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -16,10 +17,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from candor.errors import InputError
 from candor.jsonl import write_rows
 from candor.models.load import Policy, save_policy
 from candor.runs import RunStore, StepLog, write_json, write_text
-from candor.storage import StorageError, disk_error, disk_failures, free_bytes, replacing, size, writing
+from candor.storage import StorageError, can_be_made, disk_error, disk_failures, free_bytes, replacing, size, writing
 from candor.training.state import TrainState
 from disks import remount, small_disk
 from tiny_models import tiny_llama, tiny_tokenizer
@@ -201,3 +203,30 @@ def test_a_directory_that_cannot_take_its_place_leaves_the_old_one(
         (unfinished / "weights").write_text("second")
     assert (place / "weights").read_text() == "second"
     assert [file.name for file in tmp_path.iterdir()] == ["checkpoint"]
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="this system has no /proc, where nothing can be made")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("file/below", "file: a file is where a directory should be (give another place)"),
+        ("file/below/that", "file: a file is where a directory should be (give another place)"),
+        ("loop", "loop: is a link that leads nowhere (give another place)"),
+        ("loop/below", "loop: is a link that leads nowhere (give another place)"),
+        ("n" * 300, "the name is too long"),
+        ("/proc/x", "/proc/x: cannot be written: "),
+    ],
+)
+def test_a_place_where_nothing_can_be_made_is_found_before_the_work(tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(InputError, match=re.escape(says)):
+        can_be_made(tmp_path / name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "loop"]
+
+
+def test_looking_for_room_leaves_nothing_behind(tmp_path: Path) -> None:
+    for name in ("new", "new/deep/down", "file"):
+        (tmp_path / "file").touch()
+        can_be_made(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -61,7 +61,7 @@ def preferences(
         int | None,
         typer.Option(min=1, metavar="TOKENS", help="The training's context: what would it cut?", show_default=False),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Samples and bootstraps follow from it.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Samples and bootstraps follow from it.")] = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count rows that cannot be read, and go on.")] = False,
     fail_on: Annotated[
         FailOn | None, typer.Option(help="Exit with 1 at such a verdict, or a worse one.", show_default=False)

@@ -56,8 +56,10 @@ def convert(
     """
     from candor.errors import InputError
     from candor.preferences.formats import convert_comparisons, stream_comparisons, writable
+    from candor.storage import can_be_made
 
     writable(out)
+    can_be_made(out)
     if out.exists() and (out.is_dir() or not force):
         fix = "give another name" if out.is_dir() else "give another name, or --force to replace it"
         raise InputError("is already there", where=str(out), fix=fix)

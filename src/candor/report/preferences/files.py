@@ -10,7 +10,7 @@ from typing import Any
 
 from candor.errors import InputError
 from candor.report.preferences.document import KIND, parse, plain
-from candor.storage import replacing, writing
+from candor.storage import can_be_made, replacing, writing
 
 DOCUMENT, PAGE = "audit.json", "preferences.html"
 
@@ -32,7 +32,8 @@ def write(document: Mapping[str, Any], directory: Path) -> Path:
 
 
 def check(directory: Path) -> None:
-    """Raises InputError where ``directory`` is a file, or holds anything but an earlier audit of preferences."""
+    """Raises InputError where ``directory`` is a file, holds anything but an earlier audit, or cannot be made."""
+    can_be_made(directory)
     if directory.exists() and not directory.is_dir():
         raise InputError("a file is where a directory should be", where=str(directory), fix="give another --out")
     with writing(directory):
