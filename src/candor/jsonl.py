@@ -180,6 +180,12 @@ def read_rows(path: str | Path) -> Iterator[Row]:
         raise no_rows(path)
 
 
+def no_such_file(path: Path) -> InputError:
+    """The error for a file that is not there."""
+    fix = "check the path: one in a recipe is looked for beside the recipe, then in this directory"
+    return InputError("no such file", where=str(path), fix=fix)
+
+
 def no_rows(path: Path) -> InputError:
     """The error for a file without any row."""
     fix = "expected one JSON object per line" if ".jsonl" in path.name else ""
@@ -246,11 +252,7 @@ def open_bytes(path: Path, meter: Meter | None = None) -> Iterator[io.BufferedIO
     Raises InputError for a file that is missing, a directory or unreadable.
     """
     if not path.exists():
-        raise InputError(
-            "no such file",
-            where=str(path),
-            fix="check the path: one in a recipe is looked for beside the recipe, then in this directory",
-        )
+        raise no_such_file(path)
     if path.is_dir():
         raise InputError("is a directory, expected a .jsonl or .jsonl.gz file", where=str(path))
     try:

@@ -129,6 +129,13 @@ def test_two_files_side_by_side(file: Path, tmp_path: Path) -> None:
     assert length["difference"] == pytest.approx(length["after"] - length["before"])
 
 
+def test_the_other_file_is_looked_for_before_the_first_is_read(tmp_path: Path) -> None:
+    empty = tmp_path / "pairs.jsonl"
+    empty.touch()
+    with pytest.raises(InputError, match="before.jsonl: no such file"):
+        candor.audit_preferences(empty, against=tmp_path / "before.jsonl")
+
+
 def test_a_notebook_shows_a_table_and_gets_a_frame(audit: candor.PreferenceAudit) -> None:
     assert "<table>" in audit._repr_html_()
     assert audit.frame.height == sum(len(check.findings) for check in audit.checks)

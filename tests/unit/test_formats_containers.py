@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,11 @@ from pyarrow import parquet
 
 from candor.errors import InputError
 from candor.jsonl import Malformed, Row
-from candor.preferences.containers import open_source, stem
+from candor.preferences.containers import check_source, open_source, stem
 from candor.preferences.containers.objects import row_dicts
 from candor.preferences.formats import fetch_comparisons, read_comparisons, stream_comparisons
 from candor.records import Choice, Ratings
+from disks import bound_by_permissions
 
 Rows = Sequence[dict[str, Any]]
 ROWS: list[dict[str, Any]] = [
@@ -311,6 +314,41 @@ def test_a_missing_file_is_no_name_on_the_hub(tmp_path: Path, monkeypatch: pytes
     for name in ("data/pairs.jsonl", "data/pairs.parquet", "pairs.csv", "data/more/pairs", "pairs"):
         with pytest.raises(InputError, match="no such file"):
             read_comparisons(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("pipe", "pipe: is a pipe or a device, expected a file (write what comes out of it to a file first"),
+        ("/dev/null", "/dev/null: is a pipe or a device"),
+        ("loop", "loop: is a link that leads nowhere (check where it leads)"),
+        ("link.jsonl", "link.jsonl: is a link that leads nowhere"),
+        ("n" * 300, "cannot be read: file name too long (check the path)"),
+        ("closed/a.jsonl", "closed/a.jsonl: cannot be read: permission denied (check the path)"),
+        ("closed", "closed: cannot be read: permission denied (check the path)"),
+        ("", "the name of the file is empty"),
+    ],
+)
+def test_what_is_no_file_is_refused_and_never_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    os.symlink("loop", "loop")
+    os.symlink("nowhere", "link.jsonl")
+    Path("closed").mkdir(mode=0)
+    with bound_by_permissions():
+        for ask in (read_comparisons, check_source):
+            with pytest.raises(InputError, match=re.escape(says)):
+                ask(name)
+
+
+def test_a_source_can_be_checked_without_being_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        check_source(tmp_path / "pairs.jsonl")
+    (tmp_path / "pairs.jsonl").write_bytes(b"no row at all")
+    check_source(tmp_path / "pairs.jsonl")
+    check_source("owner/name")  # that may be one on the hub: only the network knows
 
 
 # Columns -------------------------------------------------------------------------------------------------------------

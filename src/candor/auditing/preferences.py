@@ -29,6 +29,7 @@ from candor.audits.preferences import (
 from candor.audits.preferences.seen_texts import SeenTexts, TextFacts
 from candor.audits.preferences.survey import Survey, survey
 from candor.pipeline.progress import Reporter, Silent
+from candor.preferences.containers import check_source
 from candor.preferences.formats import ComparisonStream, Dropped, Numbered, stream_comparisons
 from candor.preferences.near_duplicates import PromptIndex
 from candor.protocols import AgreementReader
@@ -84,6 +85,8 @@ def audit_preferences(
     Raises InputError for a file that cannot be read and a place that cannot be written to.
     """
     began, tell = time.monotonic(), tell or Silent()
+    if against is not None:
+        check_source(against)  # before the first file, which may take minutes
     audit = _Audit(context=context, seed=seed, skip_bad=skip_bad, reader=reader, tell=tell)
     with PromptIndex() as index:
         seen = SeenTexts(index)

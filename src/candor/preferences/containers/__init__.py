@@ -7,10 +7,11 @@ from candor.preferences.containers.files import (
     ENDINGS,
     RowFile,
     Source,
+    check_source,
     is_hub_name,
     open_source,
     read_source_rows,
     stem,
 )
 
-__all__ = ["ENDINGS", "RowFile", "Source", "is_hub_name", "open_source", "read_source_rows", "stem"]
+__all__ = ["ENDINGS", "RowFile", "Source", "check_source", "is_hub_name", "open_source", "read_source_rows", "stem"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from candor.errors import InputError
-from candor.jsonl import Malformed, Meter, Row, no_rows, scan_rows
+from candor.jsonl import Malformed, Meter, Row, no_rows, no_such_file, scan_rows
 from candor.preferences.containers import columns, hub, lists, tables
 
 LINES = (".jsonl", ".ndjson")
@@ -53,9 +53,23 @@ def open_source(source: str | Path) -> Source:
 
     A source is a file, a directory of files, a directory that ``datasets`` saved (``path:split`` chooses a split), or
     the name of a dataset on the hub (``owner/name``, ``owner/name:split``, ``owner/name:config:split``). Raises
-    InputError where there is no such thing, and for a directory without any file of a known kind.
+    InputError where there is no such thing or it may not be looked at, for a directory without any file of a known
+    kind, and for a pipe or a device, which can be read once only.
     """
+    if not str(source):
+        raise InputError("the name of the file is empty", fix="give a file, a directory or a dataset")
+    try:
+        return _open(source)
+    except OSError as error:  # a name that is too long, a directory that may not be searched
+        raise InputError(
+            f"cannot be read: {error.strerror}".lower(), where=str(source), fix="check the path"
+        ) from error
+
+
+def _open(source: str | Path) -> Source:
     path, split = Path(source), ""
+    if path.is_symlink() and not path.exists():
+        raise InputError("is a link that leads nowhere", where=str(path), fix="check where it leads")
     if not path.exists():
         before, colon, after = str(source).rpartition(":")
         if colon and columns.is_saved(Path(before)):
@@ -66,7 +80,17 @@ def open_source(source: str | Path) -> Source:
         return Source(path=path, files=(RowFile(path=path, scan=partial(columns.scan_saved, path, split)),))
     if path.is_dir():
         return _directory(path)
+    if path.exists() and not path.is_file():
+        fix = "write what comes out of it to a file first: some formats are read twice"
+        raise InputError("is a pipe or a device, expected a file", where=str(path), fix=fix)
     return Source(path=path, files=(RowFile(path=path, scan=_scan_of(path)),))
+
+
+def check_source(source: str | Path) -> None:
+    """Raises InputError where :func:`open_source` does, and for a file that is not there; reads nothing of it."""
+    for file in open_source(source).files:
+        if not file.path.exists() and not is_hub_name(str(source)):
+            raise no_such_file(file.path)
 
 
 def is_hub_name(source: str) -> bool:
