@@ -247,4 +247,5 @@ def test_a_place_below_a_file_and_a_seed_below_zero_are_one_line_before_anything
         result = invoke("preferences", "pairs.jsonl", *arguments)
         assert result.exit_code == 2, result.output
         assert says.replace(f"{Path.cwd()}/", "") in result.stderr.replace(f"{Path.cwd()}/", "")
-        assert invoke.asked is None and not result.stdout
+        assert invoke.asked is None
+        assert not result.stdout

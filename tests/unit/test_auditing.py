@@ -132,7 +132,7 @@ def test_two_files_side_by_side(file: Path, tmp_path: Path) -> None:
 def test_the_other_file_is_looked_for_before_the_first_is_read(tmp_path: Path) -> None:
     empty = tmp_path / "pairs.jsonl"
     empty.touch()
-    with pytest.raises(InputError, match="before.jsonl: no such file"):
+    with pytest.raises(InputError, match=r"before\.jsonl: no such file"):
         candor.audit_preferences(empty, against=tmp_path / "before.jsonl")
 
 

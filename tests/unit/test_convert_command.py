@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from typer.testing import CliRunner
 
 from candor import cli
 from candor.preferences.formats import read_comparisons
+from disks import bound_by_permissions
 from format_rows import NECTAR, PAIR
 
 RANKED = {**NECTAR, "answers": NECTAR["answers"]}
@@ -127,5 +130,29 @@ def test_a_place_that_cannot_be_written_is_one_line_before_anything_is_read(sour
     for out in (source / "out.jsonl", tmp_path / f"{'n' * 300}.jsonl"):
         done = convert(tmp_path / "not there.jsonl", out, "--to", "trl")
         assert done.exit_code == 2, done.output
-        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("error: ")
+        assert len(done.stderr.splitlines()) == 1
+        assert done.stderr.startswith("error: ")
         assert "a file is where a directory should be" in done.stderr or "the name is too long" in done.stderr
+
+
+def test_what_a_file_holds_is_no_command_for_the_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps({**PAIR, "winner": "\x1b[2J\u202eevil"}) + "\n")
+    done = CliRunner().invoke(cli.app, ["convert", str(path), str(tmp_path / "o.jsonl"), "--to", "trl"], color=True)
+    assert done.exit_code == 2
+    assert "unknown value '\\x1b[2J\\u202eevil'" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_standard_output_that_is_full_or_closed(source: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "candor", "convert", str(source), str(tmp_path / "o.jsonl"), "--to", "trl"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (2, "error: standard output: no space left on the device\n")
+
+
+def test_a_file_that_may_not_be_read_is_one_line(source: Path, tmp_path: Path) -> None:
+    source.chmod(0)
+    with bound_by_permissions():
+        done = convert(source, tmp_path / "o.jsonl", "--to", "trl")
+    assert (done.exit_code, done.stderr) == (2, f"error: {source}: cannot be read: permission denied\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from typing import Any
 
@@ -26,6 +27,10 @@ class OneLineErrors(TyperGroup):
             _fail(_usage(error))
         except typer.Abort:
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or error.filename is not None:
+                raise
+            _fail("standard output: no space left on the device")  # of files, the error says where
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -38,5 +43,7 @@ def _usage(error: typer.TyperException) -> str:
 
 
 def _fail(message: str) -> None:
-    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    # What a file holds is no command for the terminal: escapes and the like are shown, not obeyed.
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(message.split()))
+    typer.echo(f"error: {shown}", err=True)
     sys.exit(BAD_INPUT)

@@ -27,5 +27,5 @@ def stdout() -> Console:
 
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout is not None and sys.stdout.isatty()  # None: it was closed from outside
     return Console(highlight=False, width=None if terminal else PIPED_WIDTH)
