@@ -27,6 +27,8 @@ LINE_LIMIT = 64 * 2**20
 LONG_LINE = 2**22
 """Bytes from which on the fast reader is not used: it asks for twelve times as much memory at once."""
 
+ONE_A_LINE = "expected one object per line"
+
 DAMAGED = (OSError, EOFError, zlib.error)
 """What reading a file raises when the disk fails or the compressed data are broken."""
 
@@ -233,6 +235,8 @@ def too_long(size: int, what: str = "line") -> str:
 
 def broken(error: BaseException) -> str:
     """The message for data that break off, in one line whatever the library says."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"cannot be read: {error.strerror.lower()}"  # the place is told by who asks
     return f"cannot be read: {' '.join(str(error).split())[:300]}"
 
 
@@ -326,11 +330,20 @@ def _row(path: Path, number: int, line: bytes) -> Row | Malformed:
     except UnicodeDecodeError as error:
         return malformed(path, number, f"not UTF-8 text (byte {error.start})", reason="not UTF-8 text")
     except (ValueError, RecursionError) as error:
-        reason = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
-        return malformed(path, number, f"not valid JSON: {reason}", fix="expected one object per line")
+        fix = "expected a list of objects, or one object per line" if ".json" in path.suffixes else ONE_A_LINE
+        return malformed(path, number, f"not valid JSON: {json_reason(error)}", fix=fix)
     if not isinstance(value, dict):
         return malformed(path, number, f"expected a JSON object, found {json_type(value)}")
     return Row(path=path, line=number, fields=value)
+
+
+def json_reason(error: ValueError | RecursionError) -> str:
+    """Why text is not JSON, or none that can be read, without advice that is for programmers."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}" if error.lineno == 1 else error.msg
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    return "a number with too many digits" if "integer string conversion" in str(error) else str(error)
 
 
 def _load(line: bytes) -> Any:

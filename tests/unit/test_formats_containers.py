@@ -138,6 +138,30 @@ def test_several_compressed_files_in_one(packed: Callable[[bytes], bytes], tmp_p
     assert len(read_comparisons(path).comparisons) == 5
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    path.write_text("prompt,chosen,rejected,chosen\na,b,c,d\n")
+    with pytest.raises(InputError, match=r"line 1: two columns are called 'chosen' \(give each column a name"):
+        read_comparisons(path)
+    with pytest.raises(InputError, match="none of the 1 rows holds a comparison: 1 x two columns of one name"):
+        read_comparisons(path, skip_bad=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("a.jsonl", "[" * 100_000, "not valid JSON: nested too deeply (expected one object per line)"),
+        ("a.jsonl", '{"rating": ' + "9" * 5000 + "}", "not valid JSON: a number with too many digits (expected one"),
+        ("a.json", '{\n"rows": []}', "expected a list of objects, or one object per line"),
+        ("a.json", '[{"rating": ' + "9" * 5000 + "}]", "item 1: not valid JSON: a number with too many digits"),
+    ],
+)
+def test_no_advice_for_programmers(tmp_path: Path, name: str, text: str, says: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=re.escape(says)):
+        read_comparisons(tmp_path / name)
+
+
 def test_numbers_in_a_table_are_text(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text(
@@ -171,7 +195,11 @@ def test_messages_in_a_table(tmp_path: Path) -> None:
     [
         (b"prompt,chosen,rejected\na,b,c\nd,e\n", 3, "expected 3 cells, found 2"),
         (b"prompt,chosen,rejected\na,b,c\n\xff,e,f\n", 3, "not UTF-8 text (byte 0)"),
-        (b'prompt,chosen,rejected\na,b,c\nd,"e\nf\n', 3, "not a valid record: unexpected end of data"),
+        (
+            b'prompt,chosen,rejected\na,b,c\nd,"e\nf\n',
+            3,
+            "a quote that is not closed takes the rest of the file, to line 5",
+        ),
         (b"prompt,chosen,rejected\na,b,c\nd\re,f,g\n", 3, "not a valid record"),
     ],
 )

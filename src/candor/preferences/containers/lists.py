@@ -17,6 +17,7 @@ from candor.jsonl import (
     Meter,
     Row,
     broken,
+    json_reason,
     json_type,
     malformed,
     open_bytes,
@@ -59,7 +60,7 @@ def scan(path: Path, *, only: Container[int] | None = None, meter: Meter | None 
         except UnicodeDecodeError:
             yield malformed(path, number + 1, "not UTF-8 text", unit="item", ends=True)
         except (ValueError, RecursionError) as error:
-            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else json_reason(error)
             what = reason if reason.startswith("the value") else f"not valid JSON: {reason}"
             yield malformed(path, number + 1, what, unit="item", fix="expected a list of objects", ends=True)
 

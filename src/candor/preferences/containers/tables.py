@@ -12,6 +12,9 @@ from typing import Any
 from candor.jsonl import LINE_LIMIT, Malformed, Meter, Row, malformed, open_bytes, scan_lines, too_long
 
 
+OPEN_QUOTE = "a quote that is not closed takes the rest of the file"
+
+
 def scan(
     path: Path, *, delimiter: str = ",", only: Container[int] | None = None, meter: Meter | None = None
 ) -> Iterator[Row | Malformed]:
@@ -32,7 +35,14 @@ def scan(
             except StopIteration:
                 return
             except csv.Error as error:
-                yield malformed(path, lines.first, f"not a valid record: {error}")
+                if lines.ended and "unexpected end" in str(error):
+                    what, fix = (
+                        f"{OPEN_QUOTE}, to line {lines.number}",
+                        "close it, or write two quotes for one in a text",
+                    )
+                    yield malformed(path, lines.first, what, fix=fix, reason=OPEN_QUOTE)
+                else:
+                    yield malformed(path, lines.first, f"not a valid record: {error}")
                 continue
             except _BadLineError as error:
                 yield error.found
@@ -43,6 +53,11 @@ def scan(
                 continue
             if names is None:
                 names = record
+                twice = next((name for name in names if names.count(name) > 1), None)
+                if twice is not None:  # one of the two would be lost without a word
+                    what, fix = f"two columns are called '{twice}'", "give each column a name of its own"
+                    yield malformed(path, lines.first, what, fix=fix, reason="two columns of one name", ends=True)
+                    return
                 continue
             if only is not None and lines.first not in only:
                 continue
@@ -78,18 +93,22 @@ class _Lines:
 
     def __init__(self, path: Path, stream: BufferedIOBase) -> None:
         self._path, self._lines = path, scan_lines(path, stream)
-        self._size, self.first, self._number = 0, 1, 0
+        self._size, self.first, self.number, self.ended = 0, 1, 0, False
 
     def begin(self) -> None:
         """A new record begins with the next line."""
-        self._size, self.first = 0, self._number + 1
+        self._size, self.first = 0, self.number + 1
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
-        number, line = next(self._lines)
-        self._number = number
+        try:
+            number, line = next(self._lines)
+        except StopIteration:
+            self.ended = True
+            raise
+        self.number = number
         if isinstance(line, Malformed):
             raise _BadLineError(line)
         self._size += len(line)
