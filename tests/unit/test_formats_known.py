@@ -283,3 +283,28 @@ def test_what_one_person_rated_is_one_comparison_however_rows_are_ordered(write:
     assert len(told[1]) == 2
     # Control: ratings of two people are never mixed.
     assert "scores=(12.5, 40.0)" not in "".join(told[0])
+
+
+@pytest.mark.parametrize(
+    ("fields", "nearest"),
+    [
+        ({"prompt": "p", "response_a": "a", "response_b": "b", "vote": "a"}, "pairs, with prompt, response_a"),
+        ({"prompt": "p", "chosen": "c"}, "trl, with prompt (optional), chosen, rejected"),
+        ({"history": "h", "human_ref_A": "a", "human_ref_B": "b"}, "shp, with history, human_ref_A"),
+        ({"context": [], "response1": "a", "response2": "b"}, "helpsteer3, with context"),
+        ({"question": "q"}, "pairs, with prompt, response_a"),
+    ],
+)
+def test_a_row_of_no_known_format_is_told_the_nearest(write: Write, fields: dict[str, Any], nearest: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read_comparisons(write(fields))
+    told = str(caught.value)
+    assert f"fields: {', '.join(fields)} (nearest is {nearest}" in told
+    assert "; others are candor, hh, distilabel" in told
+    assert len(told) < 700
+
+
+def test_a_table_with_another_separator_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("prompt;response_a;response_b;winner\np;a;b;a\n")
+    with pytest.raises(InputError, match=r"cells are parted by ';': save the file with commas as \.csv"):
+        read_comparisons(tmp_path / "p.csv")

@@ -11,7 +11,6 @@ from typing import Any
 
 from candor.jsonl import LINE_LIMIT, Malformed, Meter, Row, malformed, open_bytes, scan_lines, too_long
 
-
 OPEN_QUOTE = "a quote that is not closed takes the rest of the file"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -53,9 +54,32 @@ def detect(row: Row) -> Format:
     for candidate in FORMATS:
         if candidate.detects(row.fields):
             return candidate
-    known = "; ".join(f"{f.name}: {f.fields}" for f in FORMATS)
     fields = ", ".join(map(str, row.fields)) or "none"
-    raise row.error(f"not a known format of comparisons, fields: {fields[:400]}", fix=f"known are {known}")
+    raise row.error(f"not a known format of comparisons, fields: {fields[:400]}", fix=_advice(row))
+
+
+def _advice(row: Row) -> str:
+    """The format that a row comes nearest to, and the names of the others."""
+    names = set(map(str, row.fields))
+    if row.untyped and len(names) == 1 and (mark := next((m for m in ";\t|," if m in min(names)), "")):
+        return f"cells are parted by {mark!r}: save the file with commas as .csv, or with tabs as .tsv"
+    nearest = min(FORMATS, key=lambda f: _distance(f, names))
+    if not names & _wanted(nearest):
+        nearest = plain.PAIRS  # what a table of one's own is brought into most easily
+    others = ", ".join(f.name for f in FORMATS if f is not nearest)
+    return f"nearest is {nearest.name}, with {nearest.fields}; others are {others}"
+
+
+def _distance(known: Format, names: set[str]) -> tuple[int, int]:
+    """First how many of a format's fields are lacking, beyond those that are there; then how many there are."""
+    wanted = _wanted(known)
+    return len(wanted - names) - len(wanted & names), len(wanted)
+
+
+def _wanted(known: Format) -> set[str]:
+    """The fields that a row has to have, read off what people are told; what stands in parentheses is inside them."""
+    outside = re.sub(r"\([^)]*\)", "", known.fields)
+    return {part.split()[0] for part in outside.split(",")}
 
 
 def is_comparison(fields: Mapping[str, Any]) -> bool:
