@@ -83,6 +83,35 @@ def test_the_table_fits_its_terminal_and_loses_no_word(width: int) -> None:
     assert all(word in shown for word in ("Transitivity", "truncation:", "held-out", "cannot tell"))
 
 
+def test_in_a_narrow_terminal_a_check_has_the_whole_width() -> None:
+    lines = text(document(FakeAudit(charts=False)), 80).splitlines()
+    place = next(number for number, line in enumerate(lines) if line == "▲ concern  Side bias")
+    assert lines[place + 1].startswith("  ")
+    assert max(len(line.rstrip()) for line in lines) > 70
+    assert not any(line.startswith("verdict") for line in lines)
+
+
+def test_in_a_pipe_a_check_is_one_line_without_blanks_at_its_end() -> None:
+    raw = document(FakeAudit(charts=False))
+    raw["checks"][0]["title"] = "A title that is longer than the column of the table that a terminal has"
+    written = io.StringIO()
+    for line in audit_view.lines(raw):
+        Console(file=written, width=400, highlight=False).print(line)
+    lines = written.getvalue().splitlines()
+    assert sum(line[:1] in "▲●?✓" for line in lines) == len(raw["checks"])
+    assert any(raw["checks"][0]["title"] in line for line in lines)
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_one_is_not_told_in_the_plural() -> None:
+    raw = document(FakeAudit(charts=False))
+    raw["data"] |= {"comparisons": 1, "prompts": 1}
+    raw["data"]["dropped"] = {"a reply is empty": {"count": 1, "first_lines": [3]}}
+    shown = text(raw)
+    assert ": 1 comparison of 1 prompt by" in shown
+    assert "1 row left out: a reply is empty (first in line 3)" in shown
+
+
 def test_nothing_of_the_file_reaches_the_terminal_as_a_command() -> None:
     raw = document(FakeAudit(charts=False, source=f"a{ESCAPE}.jsonl", hostile=ESCAPE, against=True))
     raw["checks"][0]["title"] = raw["checks"][0]["meaning"] = ESCAPE

@@ -40,7 +40,7 @@ def test_what_was_read_written_and_left_out_is_said(source: Path) -> None:
         "  left out: 1 x a reply is empty (row 4)",
         "  no pair: 1 x tie",
         "  no pair: 1 x both bad",
-        f"{out}: trl, 1 rows written",
+        f"{out}: trl, 1 row written",
     ]
     assert json.loads(out.read_text()) == {
         "prompt": "Sky?", "chosen": "Blue.", "rejected": "Green.", "margin": 0.0, "weight": 1.0,

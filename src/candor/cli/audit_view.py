@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -14,13 +16,16 @@ from candor.report.preferences import words
 from candor.report.preferences.document import Document, parse
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.progress import TaskID
 
     from candor.pipeline.progress import Reporter
 
 STYLES = {Verdict.CONCERN: "bold red", Verdict.NOTE: "blue", Verdict.CANNOT_TELL: "dim", Verdict.FINE: "green"}
 
+
+ROOM_FOR_A_TABLE = 110
+"""Columns of a terminal from which on three columns read better than one check under the other."""
 
 WORTH_A_LINE = 2.0
 """Seconds from which a piece of work leaves a line behind."""
@@ -40,35 +45,65 @@ def lines(raw: Mapping[str, Any]) -> Iterator[RenderableType]:
         for reason, told in (document.data.get(name) or {}).items():
             first = told.get("first_lines") or ()
             where = f" (first in line {first[0]:,})" if first else ""
-            yield Text(f"{told['count']:,} rows {what}: {reason}{where}", style="dim", overflow="fold")
+            rows = "1 row" if told["count"] == 1 else f"{told['count']:,} rows"
+            yield Text(f"{rows} {what}: {reason}{where}", style="dim", overflow="fold")
     if document.checks:
-        yield table(document)
+        yield Verdicts(document)
     if document.against is not None:
         yield Text(against_sentence(document), overflow="fold")
     yield Text(" ".join(filter(None, (words.verdict_sentence(document.checks), words.rest_sentence(document.checks)))))
 
 
-def table(document: Document) -> Table:
-    """One line per check, concerns first."""
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The checks, concerns first, as rich prints them: a table where there is room, else one under the other.
+
+    In a file or a pipe a check is one line without blanks at its end, so that ``grep`` finds it whole.
+    """
+
+    document: Document
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yields what is printed."""
+        rows = [
+            (face, STYLES[check.verdict], " ".join(check.title.split()), words.short(check.meaning))
+            for check in words.by_urgency(self.document.checks)
+            for face in (words.FACES[check.verdict],)
+        ]
+        if not console.is_terminal:
+            for face, _, title, meaning in rows:
+                yield Text(f"{face.symbol} {face.word:<11}  {title}: {meaning}", no_wrap=True, overflow="ignore")
+        elif options.max_width < ROOM_FOR_A_TABLE:
+            for face, style, title, meaning in rows:
+                yield Text.assemble((f"{face.symbol} {face.word}", style), "  ", (title, "bold"), overflow="fold")
+                yield Padding(Text(meaning, overflow="fold"), (0, 0, 0, 2))
+        else:
+            yield _table(rows)
+
+
+def _table(rows: Iterable[tuple[words.Face, str, str, str]]) -> Table:
     made = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
     made.add_column("verdict", no_wrap=True)
     made.add_column("check", overflow="fold", max_width=34)
     made.add_column("what was found", overflow="fold")
-    for check in words.by_urgency(document.checks):
-        face = words.FACES[check.verdict]
-        verdict = Text(f"{face.symbol} {face.word}", style=STYLES[check.verdict])
-        made.add_row(verdict, Text(" ".join(check.title.split())), Text(words.short(check.meaning)))
+    for face, style, title, meaning in rows:
+        made.add_row(Text(f"{face.symbol} {face.word}", style=style), Text(title), Text(meaning))
     return made
 
 
 def read_sentence(document: Document) -> str:
     """What was read, such as ``pairs.jsonl: 10,000 comparisons of 3,100 prompts by 48 annotators``."""
     told = {key: f"{value:,}" for key, value in document.data.items() if isinstance(value, int)}
-    said = f"{told['comparisons']} comparisons" if "comparisons" in told else "comparisons"
-    said += f" of {told['prompts']} prompts" if "prompts" in told else ""
+    said = _counted(document, "comparison") if "comparisons" in told else "comparisons"
+    said += f" of {_counted(document, 'prompt')}" if "prompts" in told else ""
     if document.data.get("annotators"):
         said += f" by {told['annotators']} annotators" if document.data["annotators"] > 1 else " by one annotator"
     return f"{document.source}: {said}"
+
+
+def _counted(document: Document, what: str) -> str:
+    count = document.data[f"{what}s"]
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def against_sentence(document: Document) -> str:

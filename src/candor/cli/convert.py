@@ -82,10 +82,14 @@ def convert(
             }
         )
         return
-    typer.echo(f"{source}: {stream.format}, {stream.rows:,} rows read, {stream.kept:,} comparisons")
+    typer.echo(f"{source}: {stream.format}, {_counted(stream.rows, 'row')} read, {_counted(stream.kept, 'comparison')}")
     for line in _left_out(stream, dict(written.dropped)):
         typer.echo(f"  {line}")
-    typer.echo(f"{out}: {to.value}, {written.rows:,} rows written")
+    typer.echo(f"{out}: {to.value}, {_counted(written.rows, 'row')} written")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _left_out(stream: ComparisonStream, not_written: dict[str, int]) -> Iterator[str]:
