@@ -94,6 +94,26 @@ def test_page_never_scrolls_sideways(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") > width
 
 
+def test_numbers_on_a_phone_are_whole_words_and_need_no_scrolling(page: Page) -> None:
+    page.set_viewport_size({"width": 375, "height": 800})
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    hidden = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth).length"
+    assert page.locator(".found .scroll").evaluate_all(hidden) == 0
+    broken = """(all) => all.filter((e) => {
+        const range = document.createRange(), text = e.firstChild;
+        return [...text.data.matchAll(/\\S+/g)].some((word) => {
+            range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);
+            return range.getClientRects().length > 1;
+        });
+    }).length"""
+    names = page.locator(".findings th[scope=row]")
+    assert names.count() > 5
+    assert names.evaluate_all(broken) == 0
+    # Control: a narrow column breaks words.
+    page.add_style_tag(content=".findings th[scope=row] { width: 3ch !important; }")
+    assert names.evaluate_all(broken) > 0
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_contrast_in_both_themes(page: Page, scheme: Any) -> None:
     page.emulate_media(color_scheme=scheme)
@@ -138,7 +158,7 @@ def test_the_place_of_a_row_can_be_copied(page: Page) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     row = page.locator("[id^=c4-] .example").nth(1)
     row.locator(".copy").click()
-    assert row.locator(".copy").inner_text() == "Copied"
+    row.locator(".copy", has_text="Copied").wait_for(timeout=5_000)  # the clipboard answers when it is ready
     assert page.evaluate("navigator.clipboard.readText()") == "pairs.jsonl:21"
 
 
