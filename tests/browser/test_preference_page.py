@@ -99,6 +99,8 @@ def test_numbers_on_a_phone_are_whole_words_and_need_no_scrolling(page: Page) ->
     page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
     hidden = "(all) => all.filter((e) => e.scrollWidth > e.clientWidth).length"
     assert page.locator(".found .scroll").evaluate_all(hidden) == 0
+    tops = "(all) => all.map((tr) => new Set([...tr.cells].slice(2).map((td) => td.offsetTop)).size)"
+    assert set(page.locator(".findings tbody tr").evaluate_all(tops)) == {1}  # the figures stand side by side
     broken = """(all) => all.filter((e) => {
         const range = document.createRange(), text = e.firstChild;
         return [...text.data.matchAll(/\\S+/g)].some((word) => {

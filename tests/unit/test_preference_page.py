@@ -270,6 +270,15 @@ def test_one_endless_interval_does_not_flatten_the_others() -> None:
     assert charts.figure(chart("intervals", rows), "narrow").note == ""
 
 
+def test_marks_of_an_axis_of_small_shares_differ() -> None:
+    rows = [{"series": "", "x": x, "y": 0.0, "low": 0.0, "high": 0.008} for x in (512.0, 1024.0, 2048.0)]
+    drawn = charts.figure(chart("curve", rows, x_title="context (tokens)", y_title="share cut"), "small")
+    marks = re.findall(r">([\d.]+%)</text>", drawn.picture)
+    assert len(marks) > 3
+    assert len(set(marks)) == len(marks)
+    assert "0.2%" in marks
+
+
 def test_odds_ratios_lie_on_a_logarithmic_axis() -> None:
     row = {**ONE_ROW["intervals"], "estimate": 2.0, "low": 1.0, "high": 4.0}
     on_log = charts.figure(chart("intervals", [row], x_title="odds ratio", reference=1.0), "log")

@@ -233,7 +233,7 @@ def _row_axis(labels: Sequence[str], room: int, title: str) -> alt.Y:
 def _value_axis(unit: Unit, *, log: tuple[float, float] | None = None) -> alt.Axis:
     """``log``: the domain of a logarithmic axis, whose marks are 1, 2 and 5 times powers of ten."""
     plain = "format(datum.value, abs(datum.value) >= 1000 ? '~s' : '~r')"
-    shown: Spec = {"format": ".0%"} if unit == "share" else {"labelExpr": plain}
+    shown: Spec = {"format": ".3~%"} if unit == "share" else {"labelExpr": plain}
     if log is not None:
         marks = [m * 10.0**e for e in range(-6, 7) for m in (1, 2, 5) if log[0] <= m * 10.0**e <= log[1]]
         shown["values"] = marks if len(marks) <= 7 else [m for m in marks if f"{m:e}"[0] == "1"]
