@@ -278,3 +278,14 @@ def test_a_place_below_a_file_and_a_seed_below_zero_are_one_line_before_anything
         assert says.replace(f"{Path.cwd()}/", "") in result.stderr.replace(f"{Path.cwd()}/", "")
         assert invoke.asked is None
         assert not result.stdout
+
+
+def test_a_question_has_no_colon_after_it_and_checks_are_counted_once() -> None:
+    raw = document(FakeAudit(charts=False, concerns=False))
+    raw["checks"][0]["title"] = "Is it so?"
+    raw["checks"][0]["meaning"] = "It is."
+    written = io.StringIO()
+    for line in audit_view.lines(raw):
+        Console(file=written, width=400, highlight=False).print(line)
+    assert "  Is it so? It is." in written.getvalue()
+    assert f"No concern in {len(raw['checks'])} checks. Among them: " in written.getvalue()

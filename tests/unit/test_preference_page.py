@@ -149,7 +149,7 @@ def test_changes_that_lead_the_wrong_way_round_are_refused() -> None:
 def test_a_file_without_concerns_and_one_without_checks() -> None:
     good = render_audit(document(FakeAudit(concerns=False, charts=False)))
     assert "No concern in 8 checks." in good
-    assert "Of 8 checks: 1 note, 5 fine and 2 that these data cannot answer." in good
+    assert "Among them: 1 note, 5 fine and 2 that these data cannot answer." in good
     empty = render_audit(document(FakeAudit(checks=False)))
     assert "Nothing was checked." in empty
     assert "No check was made of this file." in empty

@@ -72,7 +72,11 @@ class Verdicts:
         ]
         if not console.is_terminal:
             for face, _, title, meaning in rows:
-                yield Text(f"{face.symbol} {face.word:<11}  {title}: {meaning}", no_wrap=True, overflow="ignore")
+                yield Text(
+                    f"{face.symbol} {face.word:<11}  {title}{'' if title.endswith('?') else ':'} {meaning}",
+                    no_wrap=True,
+                    overflow="ignore",
+                )
         elif options.max_width < ROOM_FOR_A_TABLE:
             for face, style, title, meaning in rows:
                 yield Text.assemble((f"{face.symbol} {face.word}", style), "  ", (title, "bold"), overflow="fold")

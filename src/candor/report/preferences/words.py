@@ -92,7 +92,7 @@ def rest_sentence(checks: Sequence[Check]) -> str:
     if not parts:
         return ""
     concerns = counts[Verdict.CONCERN]
-    lead = f"Of {_count(len(checks), 'check')}" if not concerns else f"Of the other {len(checks) - concerns} checks"
+    lead = "Among them" if not concerns else f"Of the other {len(checks) - concerns} checks"
     return f"{lead if len(checks) - concerns > 1 else 'Besides'}: {listed(parts)}."
 
 
