@@ -1,7 +1,7 @@
 """Words by which a reply goes along with a view, or does not: phrases in plain words, by what they do.
 
 Each list is looked up in the reply's sentences (see :class:`CueTable`), so that adding a phrase costs nothing. The
-weights are in :mod:`candor.lexical.agreement`.
+weights are in :mod:`candor.lexical.rules`.
 """
 
 from __future__ import annotations

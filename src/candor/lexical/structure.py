@@ -81,7 +81,7 @@ BAD = word_set(
     ashamed unhappy dissatisfied disappointed"""
 )
 JUDGING = frozenset(word[:5] for word in GOOD | BAD)
-"""Stems of the words that judge, as :func:`~candor.lexical.agreement.stems` gives them."""
+"""Stems of the words that judge, as :func:`~candor.lexical.rules.stems` gives them."""
 _VERDICT = Lazy(
     r"^ (?:(?:well|yes|no|oh|ah|yeah|and|but|so|sorry|unfortunately|actually|honestly|im afraid|i think|id say|"
     r"i believe) ,? ?){0,2}(?P<subject>thats|that|this|its|it|your "
