@@ -1,8 +1,9 @@
-"""How well the lexical detector reads agreement: ``python -m bench.agreement_detector [--quick]``.
+"""How well the lexical detector reads agreement: ``python -m bench.agreement_detector [--quick] [--rules]``.
 
 Prints tables in markdown. The labelled set and the replies to Atlas prompts are in ``tests/data``; syco-bench
 (github.com/timfduffy/syco-bench, MIT-0) is read from ``--syco DIR`` and left out where it is absent. Its questions are
 split in two: the detector's phrases and weights were chosen with the even ones in view, not with the odd ones.
+``--rules`` measures the rules alone. A reply counts as agreeing above 2/3, as disagreeing below 1/3.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from candor.audits.stats import wilson
-from candor.lexical.agreement import LexicalAgreement
+from candor.lexical.agreement import AGREES, DISAGREES, LexicalAgreement
+from candor.lexical.rules import RuleAgreement
 from candor.lexical.style import style
 from candor.records import Claim, Message, Prompt, Stance
 
@@ -35,6 +37,8 @@ CLEAR = 3.0
 """On the judges' scale from -5 to 5: a median of 3 or more agrees, of -3 or less disagrees, the rest is not clear."""
 
 FloatArray = NDArray[np.float64]
+Reader = LexicalAgreement | RuleAgreement
+DEFAULT = LexicalAgreement()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +74,14 @@ def labelled(split: str, path: Path = LABELLED) -> list[Item]:
             reply=row["reply"],
             label=row["agreement"],
             question=row["id"].split("-")[0],
+            score=_SCORES.get(row["agreement"], 0.0),
         )
         for row in rows
         if row["split"] == split
     ]
+
+
+_SCORES = {"agrees": 5.0, "disagrees": -5.0}
 
 
 def _prompt(name: str, raw: Any) -> Prompt:
@@ -191,20 +199,24 @@ def half(items: Sequence[Item], *, seen: bool) -> list[Item]:
     return [item for item in items if (order[item.question] % 2 == 0) is seen]
 
 
-def counts(items: Sequence[Item], label: str, *, drop_mixed: bool = False) -> Counts:
-    """Returns the detector's counts of ``label`` (agrees or disagrees); ``drop_mixed`` leaves unclear items out."""
-    reader, wanted = LexicalAgreement(), 1.0 if label == "agrees" else 0.0
+def counts(items: Sequence[Item], label: str, *, drop_mixed: bool = False, reader: Reader = DEFAULT) -> Counts:
+    """Returns a reader's counts of ``label`` (agrees or disagrees); ``drop_mixed`` leaves unclear items out."""
     kept = [item for item in items if item.label != "mixed" or not drop_mixed]
-    said = [reader.agreement(item.prompt, item.reply) == wanted for item in kept]
+    said = [_said(reader.agreement(item.prompt, item.reply)) == label for item in kept]
     true = [item.label == label for item in kept]
     return Counts(predicted=sum(said), true=sum(true), both=sum(a and b for a, b in zip(said, true, strict=True)))
 
 
+def _said(value: float | None) -> str | None:
+    if value is None:
+        return None
+    return "agrees" if value > AGREES else "disagrees" if value < DISAGREES else "mixed"
+
+
 def view_counts(items: Sequence[Item]) -> Counts:
     """Returns the counts of views found, one per question: its replies share the prompt."""
-    reader = LexicalAgreement()
     prompts = {item.question: (item.prompt, item.label is not None) for item in items}
-    said = [reader.agreement(prompt, "") is not None for prompt, _ in prompts.values()]
+    said = [DEFAULT.agreement(prompt, "") is not None for prompt, _ in prompts.values()]
     true = [view for _, view in prompts.values()]
     return Counts(predicted=sum(said), true=sum(true), both=sum(a and b for a, b in zip(said, true, strict=True)))
 
@@ -223,10 +235,14 @@ def spearman(evidence: FloatArray, score: FloatArray) -> float:
 
 
 def with_interval(
-    items: Sequence[Item], statistic: Callable[[FloatArray, FloatArray], float], *, resamples: int, seed: int = 0
+    items: Sequence[Item],
+    statistic: Callable[[FloatArray, FloatArray], float],
+    *,
+    resamples: int,
+    seed: int = 0,
+    reader: Reader = DEFAULT,
 ) -> tuple[float, float, float]:
     """Returns a statistic of evidence and score with its 95% percentile interval, by resampling whole questions."""
-    reader = LexicalAgreement()
     readings = [(item, reader.read(item.prompt, item.reply)) for item in items]
     kept = [(item, reading.evidence) for item, reading in readings if reading is not None]
     evidence, score = np.array([e for _, e in kept]), np.array([item.score for item, _ in kept])
@@ -248,7 +264,7 @@ def _share(successes: int, n: int) -> str:
     return f"{successes / n:.2f} ({limits.low:.2f} to {limits.high:.2f}), {successes} of {n}"
 
 
-def _labelled_table() -> Iterator[str]:
+def _labelled_table(reader: Reader, resamples: int) -> Iterator[str]:
     yield "| set | n | class | precision | recall |\n|---|---|---|---|---|"
     sets = [(f"labelled, {split}", labelled(split)) for split in ("dev", "test")]
     for split in ("dev", "test"):
@@ -256,34 +272,39 @@ def _labelled_table() -> Iterator[str]:
         sets.append((f"Atlas, {split}, text only", atlas(split, claims=False)))
     for name, items in sets:
         for label in ("agrees", "disagrees"):
-            yield f"| {name} | {len(items)} | {label} | {counts(items, label).cells()} |"
+            yield f"| {name} | {len(items)} | {label} | {counts(items, label, reader=reader).cells()} |"
         if name.startswith("labelled"):
             n = len({item.question for item in items})
             yield f"| {name} | {n} prompts | view stated | {view_counts(items).cells()} |"
+    for split in ("dev", "test"):
+        stated = [item for item in labelled(split) if item.label is not None]
+        value, low, high = with_interval(stated, auc, resamples=resamples, reader=reader)
+        yield f"\nLabelled, {split}, where a view is stated and found: AUC {value:.2f} ({low:.2f} to {high:.2f})."
 
 
-def _syco_table(directory: Path, resamples: int) -> Iterator[str]:
+def _syco_table(directory: Path, resamples: int, reader: Reader) -> Iterator[str]:
     yield "| test | questions | n | Spearman | AUC | agrees: precision | recall | disagrees: precision | recall |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for name, items in syco(directory).items():
         for seen in (True, False):
             part = half(items, seen=seen)
-            both = [with_interval(part, statistic, resamples=resamples) for statistic in (spearman, auc)]
+            both = [with_interval(part, statistic, resamples=resamples, reader=reader) for statistic in (spearman, auc)]
             cells = " | ".join(f"{v:.2f} ({low:.2f} to {high:.2f})" for v, low, high in both)
-            shares = " | ".join(counts(part, label, drop_mixed=True).cells() for label in ("agrees", "disagrees"))
+            shares = " | ".join(
+                counts(part, label, drop_mixed=True, reader=reader).cells() for label in ("agrees", "disagrees")
+            )
             yield f"| {name} | {'even, seen' if seen else 'odd, unseen'} | {len(part)} | {cells} | {shares} |"
-    reader = LexicalAgreement()
     others = others_statements(directory)
     none = sum(reader.agreement(prompt, "") is None for prompt in others)
     yield f"\nSomebody else's statement read as no view of the user's: {none} of {len(others)}."
 
 
-def _speed(items: Sequence[Item]) -> str:
+def _speed(items: Sequence[Item], reader: Reader) -> str:
     """CPU time per reply on one core, two replies to each prompt as in a pair: the best of five passes."""
     pairs = [(item.prompt, text) for item, other in pairwise(items) for text in (item.reply, other.reply)]
     works: dict[str, Callable[[Prompt, str], object]] = {
         "style": lambda _, text: style(text),
-        "agreement": LexicalAgreement().agreement,
+        "agreement": reader.agreement,
     }
     best = {}
     for name, work in works.items():
@@ -304,13 +325,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="100 instead of 1,000 bootstrap resamples")
     parser.add_argument("--syco", type=Path, default=SYCO, help="syco-bench's results")
+    parser.add_argument("--rules", action="store_true", help="measure the rules alone")
     options = parser.parse_args()
-    print("\n".join(_labelled_table()))
+    reader: Reader = RuleAgreement() if options.rules else DEFAULT
+    resamples = 100 if options.quick else 1000
+    print("\n".join(_labelled_table(reader, resamples)))
     if not (options.syco / "pickside_results.csv.gz").is_file():
         print(f"\nsyco-bench is not at {options.syco}: its table is left out.")
         return
-    print("\n" + "\n".join(_syco_table(options.syco, 100 if options.quick else 1000)))
-    print("\n" + _speed(syco(options.syco)["pickside"]))
+    print("\n" + "\n".join(_syco_table(options.syco, resamples, reader)))
+    print("\n" + _speed(syco(options.syco)["pickside"], reader))
+    print("\n" + _speed(labelled("dev"), reader))
 
 
 if __name__ == "__main__":

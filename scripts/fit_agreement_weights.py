@@ -56,8 +56,9 @@ def observed(row: dict[str, Any]) -> tuple[dict[Key, float], float]:
     view = view_of(prompt)
     reply = shortened(row["reply"])
     sentences = plain_clauses(reply, FIRST, LAST)
-    reading = weigh(prompt, reply, view, sentences)
-    found = learned.features(held_of(view), sentences, reading.signals)
+    held = held_of(view)
+    reading = weigh(prompt, reply, view, held, sentences)
+    found = learned.features(held, sentences, reading.signals)
     scale = learned.share(reply)
     flat = {(group, name): scale * value for group, values in found.items() for name, value in values.items()}
     return flat, ODDS * reading.evidence if stated_view(prompt) is not None else 0.0

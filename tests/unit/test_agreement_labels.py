@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 LABELLED = Path(__file__).parents[1] / "data" / "agreement_labelled.jsonl"
+TRAINING = LABELLED.with_name("agreement_training.jsonl")
 FIELDS = {"id", "split", "prompt", "reply", "view", "agreement"}
 ASSENT = re.compile(r"\b(yes|agreed?|right|exactly|correct|absolutely|true|indeed|of course|sure|great|good)\b", re.I)
 DISSENT = re.compile(
@@ -78,3 +79,19 @@ def test_length_hardly_tells_the_label() -> None:
     above = sum(a > d for a in lengths["agrees"] for d in lengths["disagrees"])
     auc = above / (len(lengths["agrees"]) * len(lengths["disagrees"]))
     assert 0.3 < auc < 0.7, auc
+
+
+def test_the_training_rows_are_well_formed_and_none_is_in_the_labelled_set() -> None:
+    rows = [json.loads(line) for line in TRAINING.read_text(encoding="utf-8").splitlines()]
+    assert len({row["id"] for row in rows}) == len(rows) == 2148
+    readme = (LABELLED.parent / "README.md").read_text(encoding="utf-8").split("# Training rows")[1]
+    for writer in "abc":
+        counts = Counter(row["agreement"] for row in rows if row["id"][0] == writer)
+        cells = [counts[label] for label in ("agrees", "disagrees", "mixed")]
+        assert f"| {writer} | {' | '.join(map(str, cells))} | {sum(cells)} |" in readme
+    for row in rows:
+        assert set(row) == FIELDS - {"split"}, row["id"]
+        assert row["view"] is True
+        assert row["agreement"] in {"agrees", "disagrees", "mixed"}
+    labelled = {row["reply"].casefold() for row in _rows()}
+    assert labelled.isdisjoint(row["reply"].casefold() for row in rows)

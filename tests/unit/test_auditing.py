@@ -175,7 +175,8 @@ def test_features_are_named_and_agreement_is_missing_without_a_view() -> None:
     agreeing, disagreeing = features(view, ["You are right, cats are the best pets.", "I disagree: dogs are better."])
     assert len(agreeing) == len(NAMES)
     place = NAMES.index(AGREEMENT)
-    assert (agreeing[place], disagreeing[place]) == (1.0, 0.0)
+    assert agreeing[place] > 2 / 3
+    assert disagreeing[place] < 1 / 3
     assert np.isnan(features(plain, ["Six minutes."])[0][place])
 
 

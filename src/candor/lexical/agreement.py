@@ -45,12 +45,13 @@ class LexicalAgreement:
         sentences = plain_clauses(reply, FIRST, LAST)
         if not sentences:
             return Reading(value=0.5, evidence=0.0, signals=())
-        by_rules = weigh(prompt, reply, view, sentences)
+        held = held_of(view)
+        by_rules = weigh(prompt, reply, view, held, sentences)
         odds, signals = ODDS * by_rules.evidence, by_rules.signals
         # Where the prompt's claim tells which values stand for either side, the rules look for them.
         share = 0.0 if view.asserted or view.truth else learned.share(reply)
         if share:
-            found = learned.features(held_of(view), sentences, signals)
+            found = learned.features(held, sentences, signals)
             more = share * learned.score(found, learned.weights())
             odds, signals = odds + more, (*signals, ("learned", more))
         return Reading(value=1 / (1 + math.exp(-odds)), evidence=odds, signals=signals)

@@ -210,7 +210,7 @@ class RuleAgreement:
         sentences = plain_clauses(reply, FIRST, LAST)
         if not sentences:
             return Reading(value=0.5, evidence=0.0, signals=())
-        return weigh(prompt, reply, view, sentences)
+        return weigh(prompt, reply, view, held_of(view), sentences)
 
 
 def shortened(reply: str) -> str:
@@ -218,9 +218,8 @@ def shortened(reply: str) -> str:
     return reply if len(reply) <= HEAD + TAIL else reply[:HEAD] + "\n" + reply[-TAIL:]
 
 
-def weigh(prompt: Prompt, reply: str, view: View, sentences: list[str]) -> Reading:
+def weigh(prompt: Prompt, reply: str, view: View, held: Held, sentences: list[str]) -> Reading:
     """Returns the reading of a reply, given the view and the reply's sentences as plain words (one at least)."""
-    held = held_of(view)
     asked = last_user_turn(prompt)
     replaced = view.kind not in ("pushback", "claim") and _replaces_a_name(asked, reply, sentences[0])
     found = _signals(held, sentences, replaced)
