@@ -16,8 +16,8 @@ from candor.errors import InputError
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _ELSEWHERE = "change that, or give another directory; the same command then goes on"
 _WHAT: dict[int, tuple[str, str]] = {
-    errno.ENOSPC: ("no space left on the device", "free some space, then run the same command again: it goes on"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command again: it goes on"),
+    errno.ENOSPC: ("no space left on the device", "free some space, then run the same command again"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, then run the same command again"),
     errno.EFBIG: ("the file would be larger than this system allows", "raise the limit (ulimit -f), then run again"),
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),
     errno.EACCES: ("permission denied", _ELSEWHERE),

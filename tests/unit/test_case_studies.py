@@ -93,7 +93,9 @@ def test_the_page_quotes_what_the_audits_find(studies: ModuleType, tmp_path: Pat
     table = text.split("<!-- figures: start -->")[1].split("<!-- figures: end -->")[0]
     for name, file in studies.convert(DATA, tmp_path).items():
         if name in ("hh", "wmt-side-by-side", "syco-whosaid"):  # the others take their time and show no other code
-            assert [line for line in table.splitlines() if line.startswith(f"| {name} |")] == studies.figures(name, file)
+            assert [line for line in table.splitlines() if line.startswith(f"| {name} |")] == studies.figures(
+                name, file
+            )
 
 
 def test_every_data_set_of_the_page_has_figures(studies: ModuleType) -> None:

@@ -78,7 +78,8 @@ def test_code_commands_and_links_exist(page: str) -> None:
 
 
 def test_the_checks_find_what_is_not_there() -> None:
-    text = "`ops/kl.py: k9`, `ops/kll.py`, `candor fly`, `candor pretrain`, [a](none.md), [b](design.md#nowhere), ![c](none.png)"
+    text = "`ops/kl.py: k9`, `ops/kll.py`, `candor fly`, `candor pretrain`, [a](none.md), [b](design.md#nowhere)"
+    text += ", ![c](none.png)"
     assert missing_code(text) == ["ops/kl.py: k9", "ops/kll.py"]
     assert unknown_commands(text) == ["fly", "pretrain"]
     assert broken_links("design.md", text) == ["none.md", "design.md#nowhere", "none.png"]

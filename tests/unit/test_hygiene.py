@@ -198,8 +198,18 @@ def test_leakage_to_another_file() -> None:
         ("same_prompt", pytest.approx(2 / 200)),
         ("same_or_near_prompt", pytest.approx(3 / 200)),
     ]
+    mine, facts, theirs = read(data, other=[*clean(50, seed=9), *data[:20]])
+    assert between_files(mine, theirs, facts).verdict is Verdict.CONCERN
     mine, facts, theirs = read(data, other=clean(50, seed=9))
     assert between_files(mine, theirs, facts).verdict is Verdict.FINE
+
+
+def test_a_file_before_and_after_filtering_is_no_leakage() -> None:
+    data = clean()
+    mine, facts, theirs = read(data[:150], other=data)
+    check = between_files(mine, theirs, facts)
+    assert check.verdict is Verdict.NOTE
+    assert "a part of the other" in check.meaning
 
 
 def lengthy(chosen_longer: float, count: int = 600) -> list[Comparison]:
@@ -231,7 +241,9 @@ def test_truncation_that_selects_on_length_is_told_from_truncation_that_does_not
 def test_truncation_without_a_context_gives_the_usual_sizes() -> None:
     mine, _, _ = read(lengthy(0.8))
     check = truncation(mine, context=None)
-    assert check.verdict is Verdict.NOTE
+    assert check.verdict is Verdict.FINE  # nothing reaches 512 tokens
+    long = comparison(Choice(best=0), "x" * 3000, "y", prompt="Long?", identity="long")
+    assert truncation(read([*lengthy(0.8), long])[0], context=None).verdict is Verdict.NOTE
     assert [row["x"] for row in check.charts[0].rows] == [512, 1024, 2048, 4096, 8192]
 
 

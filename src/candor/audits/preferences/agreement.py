@@ -43,9 +43,9 @@ def checks(survey: Survey) -> list[Check]:
     judgements = survey.judgements
     found = [_choices(judgements, survey.seed)]
     if np.any(judgements.kinds == Kind.RANKING):
-        found.append(_graded("agreement_ranks", "Do rankings agree?", "ranks", judgements, survey.seed))
+        found.append(_graded("agreement_ranks", "Agreement of rankings", "ranks", judgements, survey.seed))
     if np.any(judgements.kinds == Kind.RATINGS):
-        found.append(_graded("agreement_ratings", "Do ratings agree?", "ratings", judgements, survey.seed))
+        found.append(_graded("agreement_ratings", "Agreement of ratings", "ratings", judgements, survey.seed))
     return found
 
 
@@ -90,7 +90,7 @@ def accuracy_ceiling(agreement: float) -> Ceiling:
 
 
 def _choices(judgements: Judgements, seed: int) -> Check:
-    title = "Do annotators agree on the same pair?"
+    title = "Agreement between annotators"
     pairs, who = judgements.pairs, annotator_codes(judgements)
     anonymous = bool(np.all(judgements.annotators < 0))
     columns = pairs.unit, who[pairs.comparison]

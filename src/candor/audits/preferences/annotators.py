@@ -24,7 +24,7 @@ CONCERN_SHARE = 0.05
 """Flagged annotators with this share of the judgements are a concern, fewer are a note."""
 MOST_ROWS, MOST_IN_CHART, MOST_EXAMPLES = 1000, 60, 5
 
-TITLE = "Are there annotators whose labels should not be used as they are?"
+TITLE = "Annotators to look at"
 NO_NAMES = "No judgement says who gave it, so annotators cannot be told apart."
 NAME_THEM = "Record an annotator id with every judgement (a pseudonym does)."
 FAULTS = {

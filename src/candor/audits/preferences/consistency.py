@@ -1,4 +1,4 @@
-"""Do annotators repeat their own answers? The check; what is counted is in :mod:`candor.audits.preferences.retests`."""
+"""Self-consistency of annotators The check; what is counted is in :mod:`candor.audits.preferences.retests`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ratio_bootstrap(sums: FloatArray, seed: int) -> Bootstrap:
     return cluster_bootstrap(sums, lambda s: s[..., 0] / np.where(s[..., 1] > 0, s[..., 1], np.nan), seed=seed)
 
 
-CONSISTENCY_TITLE = "Do annotators repeat their own answers?"
+CONSISTENCY_TITLE = "Self-consistency of annotators"
 AGAIN = "Put 5% of the comparisons to the same annotator again, days later and in the other order."
 
 

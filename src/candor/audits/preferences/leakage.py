@@ -5,6 +5,8 @@ A split is what the prompts' tag ``split`` says, or the file of a directory that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -15,12 +17,17 @@ from candor.audits.preferences.rates import between, clustered_share
 from candor.audits.preferences.seen_texts import TextFacts
 from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
-from candor.records import Check, Verdict
+from candor.records import Check, Finding, Verdict
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 NAME, TITLE = "leakage", "Leakage between splits"
+OTHER = "Rows shared with the other file"
+
+PART = 0.5
+"""From this share of its comparisons in another file on, a file is taken for a part of it, not for its held-out side."""
+
 _SHOWN = 5
 
 
@@ -76,12 +83,23 @@ def between_files(survey: Survey, other: Survey, texts: TextFacts | None) -> Che
         told.append(f"{between(rate)} of the comparisons are on prompts of the other file")
         told.append(f"{int(responses.sum()):,} are on the same responses too")
     shown = [(int(i), "its prompt is also in the other file") for i in np.flatnonzero(near | exact)]
-    title = "Leakage to the other file"
-    return _check(survey, "leakage_to_other", title, findings, told, shown, worst, "the two files", texts)
+    check = _check(survey, "leakage_to_other", OTHER, findings, told, shown, worst, "the two files", texts)
+    if not len(mine) or responses.mean() < PART:
+        return check
+    part = "One file is largely a part of the other, as after filtering; where one is to be held out, that is leakage."
+    return replace(check, verdict=Verdict.NOTE, meaning=f"{check.meaning} {part}", advice="")
 
 
-def _check(  # type: ignore[no-untyped-def]
-    survey: Survey, name: str, title: str, findings, told, shown, worst: float, where: str, texts: TextFacts | None
+def _check(
+    survey: Survey,
+    name: str,
+    title: str,
+    findings: Sequence[Finding],
+    told: Sequence[str],
+    shown: Sequence[tuple[int, str]],
+    worst: float,
+    where: str,
+    texts: TextFacts | None,
 ) -> Check:
     meaning = f"{'; '.join(told)}." if told else f"No prompt is shared between {where}."
     if texts is None:

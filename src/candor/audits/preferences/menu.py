@@ -15,7 +15,7 @@ from candor.audits.stats import cluster_bootstrap
 from candor.preferences.table import FloatArray, IntArray, Judgements
 from candor.records import Check, Verdict
 
-NAME, TITLE = "menu", "Does it matter which other responses were in sight?"
+NAME, TITLE = "menu", "Influence of the other responses in sight"
 SIMULATIONS, LEVEL, LEAST_PAIRS = 1999, 0.05, 20
 ADVICE = "To find out, have the same two responses judged as a pair by some and within a larger menu by others."
 

@@ -61,7 +61,7 @@ def _title(comparison: Comparison, index: int) -> str:
         case Choice(tie=True):
             return f"response {index + 1}, tie"
         case Ratings(scores=scores):
-            return f"response {index + 1}, rated {scores[index]:g}"
+            return f"response {index + 1}, rated {scores[index] + 0.0:g}"
         case Ranking(order=order):
             place = next((place for place, group in enumerate(order, start=1) if index in group), None)
             return f"response {index + 1}" + (", not ranked" if place is None else f", place {place}")

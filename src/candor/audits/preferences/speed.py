@@ -24,7 +24,7 @@ BLOCKS = 500
 FEWEST_OF_EACH = 20
 FEWEST_IN_CHART = 200
 
-SPEED_TITLE = "Are judgements given too fast to be read?"
+SPEED_TITLE = "Speed of judging"
 
 
 def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:

@@ -167,7 +167,7 @@ def _generator(seed: int, number: int) -> np.random.Generator:
 
 
 def _title(level: Level) -> str:
-    return f"Do preferences between {level.title} go in circles?"
+    return f"Circles of preference between {level.title}"
 
 
 def _cycles_check(
@@ -373,7 +373,7 @@ def _charts(scale: OneScale, level: Level) -> tuple[Chart, ...]:
 
 def _fit_check(seed: int, scale: OneScale, cycles_found: bool, level: Level) -> Check:
     name = f"bradley_terry_fit{level.suffix}"
-    title = f"Does one score per {level.item} describe the votes?"
+    title = f"Fit of one score per {level.item}"
     measure = scale.dispersion
     votes = f"votes on {counted(scale.groups, 'prompt')}" if level is RESPONSES else "votes between systems"
     figures = (

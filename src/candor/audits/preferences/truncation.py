@@ -96,7 +96,7 @@ def truncation(survey: Survey, *, context: int | None, tokens: TokenCount | None
             name=NAME,
             group=HYGIENE,
             title=TITLE,
-            verdict=Verdict.NOTE,
+            verdict=Verdict.NOTE if any(row["y"] for row in rows) else Verdict.FINE,
             meaning=f"Comparisons that do not fit into a context of so many tokens ({lengths.counted}): {told}.",
             advice="Give the context size of your model to see whether what is cut selects on length.",
             findings=tuple(findings),
