@@ -56,7 +56,7 @@ class AgreementReader(Protocol):
     """Tells whether a reply goes along with the view that the user stated."""
 
     def agreement(self, prompt: Prompt, reply: str) -> float | None:
-        """Returns 1 where the reply goes along, 0 where it disagrees or corrects, 0.5 where it is mixed or unclear.
+        """Returns from 0 (disagrees or corrects) over 0.5 (mixed or unclear) to 1 (goes along).
 
         None where the user stated no view: there is nothing to agree with.
         """

@@ -26,7 +26,7 @@ NAME, TITLE = "leakage", "Leakage between splits"
 OTHER = "Rows shared with the other file"
 
 PART = 0.5
-"""From this share of its comparisons in another file on, a file is taken for a part of it, not for its held-out side."""
+"""With this share of its comparisons in another file, a file is taken for a part of it, not for its held-out side."""
 
 _SHOWN = 5
 

@@ -53,10 +53,6 @@ class SeenTexts:
         found = self._index.find()
         return self._facts(found, None if self._other is None else self._other._facts(found, None))
 
-    def prompt_text(self, prompt: int) -> str:
-        """The comparable text of a prompt by its number."""
-        return self._index.text(prompt)
-
     def _facts(self, found: NearDuplicates, other: TextFacts | None) -> TextFacts:
         return TextFacts(
             prompt_of=np.array(self._prompt_of, dtype=np.int64),
