@@ -1,3 +1,4 @@
+# make install  into .venv, and nothing else
 # make run    the whole pipeline on the embedded default, offline after installation; prints where the report is
 # make test   lint, types, import contracts and all tests
 # make bench  Candor against TRL, about twenty minutes; more: make bench ARGS='--quick' (docs/benchmarks.md)
@@ -5,7 +6,7 @@
 # Needs only python3.11 or newer with pip and venv. Another interpreter: make run PYTHON=/path/to/python3.12
 SHELL := /bin/sh
 .DELETE_ON_ERROR:
-.PHONY: run test lint docs bench clean
+.PHONY: install run test lint docs bench clean
 
 PYTHON ?=
 VENV ?= .venv
@@ -14,6 +15,8 @@ RECIPE ?=
 ARGS ?=
 PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+install: $(VENV)/.installed
 
 run: $(VENV)/.installed
 	$(BIN)/candor run $(RECIPE) $(ARGS)

@@ -1,6 +1,6 @@
 """How often the audit calls preferences circular: planted circles, and transitive data of several kinds.
 
-    python -m bench.cycles [--quick] [--simulations N] [--seed N]
+    python -m bench.cycles [--quick] [--designs 100x9 300x9] [--simulations N] [--seed N]
 
 Every row is a design (prompts with three responses each, votes on each of the three pairs) and a truth. Transitive:
 
@@ -91,15 +91,22 @@ def flagged(truth: str, triads: int, votes: int, simulations: int, seed: int) ->
     return circles / simulations, misfits / simulations
 
 
+def _design(text: str) -> tuple[int, int]:
+    triads, _, votes = text.partition("x")
+    return int(triads), int(votes)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--simulations", type=int)
+    parser.add_argument("--designs", nargs="+", metavar="TRIADSxVOTES", type=_design)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     simulations = given.simulations or (20 if given.quick else 200)
-    designs = QUICK if given.quick else tuple((triads, votes) for triads in TRIADS for votes in VOTES)
+    every = tuple((triads, votes) for triads in TRIADS for votes in VOTES)
+    designs = given.designs or (QUICK if given.quick else every)
     print(
         f"{simulations} simulations a row\n\n| triads | votes a pair | truth | circles found | Bradley-Terry misfit |"
     )

@@ -13,7 +13,7 @@ import pytest
 
 import candor
 from candor.auditing.changes import changes
-from candor.auditing.describe import AGREEMENT, NAMES, ResponseFeatures
+from candor.auditing.describe import AGREEMENT, NAMES, ResponseFeatures, counted
 from candor.audits.preferences.shown import LONGEST, clip, shown_texts
 from candor.errors import InputError
 from candor.records import Check, Choice, Comparison, Finding, Message, Prompt, Ranking, Ratings, Verdict
@@ -175,9 +175,14 @@ def test_features_are_named_and_agreement_is_missing_without_a_view() -> None:
     agreeing, disagreeing = features(view, ["You are right, cats are the best pets.", "I disagree: dogs are better."])
     assert len(agreeing) == len(NAMES)
     place = NAMES.index(AGREEMENT)
-    assert agreeing[place] > 2 / 3
-    assert disagreeing[place] < 1 / 3
+    assert (agreeing[place], disagreeing[place]) == (1.0, 0.0)
     assert np.isnan(features(plain, ["Six minutes."])[0][place])
+
+
+def test_agreement_counts_in_full_beyond_its_thresholds_and_in_proportion_between() -> None:
+    assert [counted(reading) for reading in (0.0, 0.3, 0.5, 0.7, 1.0)] == [0.0, 0.0, pytest.approx(0.5), 1.0, 1.0]
+    assert counted(0.6) == pytest.approx(0.8)
+    assert np.isnan(counted(None))
 
 
 def test_texts_of_an_example_say_what_was_said_of_each() -> None:

@@ -38,6 +38,9 @@ def test_planted_effects_are_concerns_in_the_right_direction():
     found = what_labels_reward.checks(looked_at(judged(STRONG)))
     style = named(found, "what_labels_reward")
     assert style.verdict is Verdict.CONCERN
+    lead = style.meaning.split(". ")[0]
+    assert lead.startswith("Labels reward length (")
+    assert " and penalise hedging (" in lead
     assert "Labels reward length: a response that is" in style.meaning
     assert "Labels penalise hedging" in style.meaning
     assert "associations, not causes" in style.meaning
@@ -285,3 +288,16 @@ def test_five_thousand_comparisons_take_a_fraction_of_a_second():
 
 def test_constants_are_those_of_the_docs():
     assert np.exp([effects.SMALL, effects.EQUIVALENT, effects.TARGET]) == pytest.approx([1.1, 1.25, 1.3])
+
+
+def test_responses_in_another_language_are_told():
+    german = "Der Fluss steigt seit Montag und die Stadt bereitet sich auf das schlimmste Hochwasser seit vielen Jahren vor, sagt man "
+    english = "The river has been rising since Monday and the town is getting ready for the worst flood in many years, they say "
+    made = judged(STRONG)
+
+    def asked(text: str) -> str:
+        sample = {i: comparison(Choice(best=0), f"{text}{i} a", f"{text}{i} b") for i in range(50)}
+        return named(what_labels_reward.checks(replace(looked_at(made), sample=sample)), "what_labels_reward").meaning
+
+    assert "do not look English" in asked(german)
+    assert "do not look English" not in asked(english)

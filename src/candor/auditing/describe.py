@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from candor.lexical.agreement import LexicalAgreement
+from candor.lexical.agreement import AGREES, DISAGREES, LexicalAgreement
 from candor.lexical.style import FEATURES, style
 from candor.protocols import AgreementReader
 from candor.records import Prompt
@@ -23,8 +23,16 @@ class ResponseFeatures:
         self._reader = reader or LexicalAgreement()
 
     def __call__(self, prompt: Prompt, texts: Sequence[str]) -> list[tuple[float, ...]]:
-        rows = []
-        for text in texts:
-            agreement = self._reader.agreement(prompt, text)
-            rows.append((*style(text), float("nan") if agreement is None else agreement))
-        return rows
+        return [(*style(text), counted(self._reader.agreement(prompt, text))) for text in texts]
+
+
+def counted(agreement: float | None) -> float:
+    """Returns a reading of agreement as the audit counts it; NaN where there is none.
+
+    From the threshold of agreeing on a reply counts as one that agrees (1), below that of disagreeing as one that does
+    not (0), and in between it counts in proportion: an odds ratio then compares replies of the two kinds, and not the
+    ends of a scale that readings seldom reach.
+    """
+    if agreement is None:
+        return float("nan")
+    return min(1.0, max(0.0, (agreement - DISAGREES) / (AGREES - DISAGREES)))

@@ -14,6 +14,7 @@ from candor.cli.errors import INTERRUPTED, OneLineErrors
 app = typer.Typer(
     name="candor",
     cls=OneLineErrors,
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: candor run",
     invoke_without_command=True,
     pretty_exceptions_enable=False,

@@ -98,7 +98,7 @@ def preferences(
     else:
         console = stdout()
         for line in lines(done.document):
-            console.print(line)
+            console.print(line, crop=False)
         typer.echo(f"audit: {page.with_name('audit.json')}\npage: {page}")
     if browser:
         open_page(page)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from candor.lexical import learned
+from candor.lexical.language import looks_english
 from candor.lexical.rules import FIRST, LAST, Reading, held_of, shortened, weigh
 from candor.lexical.views import stated_view
 from candor.lexical.words import plain_clauses
@@ -34,12 +35,14 @@ class LexicalAgreement:
         return None if reading is None else reading.value
 
     def read(self, prompt: Prompt, reply: str) -> Reading | None:
-        """Returns the answer with the log odds behind it, or None where the user states no view.
+        """Returns the answer with the log odds behind it, or None where there is none.
+
+        There is none where the user states no view, and where the reply is in another language than English.
 
         The signals are the rules', each as evidence, and ``learned``, in log odds.
         """
         view = stated_view(prompt)
-        if view is None:
+        if view is None or looks_english(reply) is False:
             return None
         reply = shortened(reply)
         sentences = plain_clauses(reply, FIRST, LAST)

@@ -99,7 +99,8 @@ def _annotators(survey: Survey, found: Faults) -> Check:
         verdict=verdict,
         meaning=_meaning(judgements, found, share, untested),
         advice=(
-            "Read some of their judgements, ask them, and leave them out or weigh them down before training."
+            "Read some of their judgements, ask them, and leave them out or weigh them down before training. Then "
+            "audit again without them: bad annotators hide others."
             if flagged
             else ""
         ),

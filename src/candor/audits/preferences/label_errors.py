@@ -38,6 +38,10 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 NAME, TITLE = "label_errors", "Likely label errors"
+
+LEAST_ACCURACY = 0.6
+"""With a lower limit of held-out accuracy below this the estimate rests on few sure pairs, and moves with the folds."""
+
 FEW, MANY = 0.01, 0.05
 """Shares of wrong labels that need no care, and that do; an interval that holds both says nothing."""
 
@@ -74,9 +78,10 @@ def checks(survey: Survey, data: Design | None = None) -> list[Check]:
     fit = lapse_fit(data.margins, data.prompts, seed=data.seed)
     details = {"confident_learning_count": confident_count(data.margins), "pairs": len(data), "of": data.total}
     vague = fit.high - fit.low > WIDEST or (fit.low <= FEW and fit.high > MANY)
-    if accuracy.low <= 0.5 or vague:
-        weak = accuracy.low <= 0.5
-        why = " as they were judged: no better than a coin, so that nothing tells a wrong label from a right one."
+    weak = accuracy.low <= LEAST_ACCURACY
+    if weak or vague:
+        coin = "no better than a coin" if accuracy.low <= 0.5 else "hardly better than a coin"
+        why = f" as they were judged: {coin}, so that nothing tells a wrong label from a right one."
         unsure = (
             f" as they were judged. That is not enough to say how many labels are wrong: anything from "
             f"{percent(fit.low)} to {percent(fit.high)} fits."

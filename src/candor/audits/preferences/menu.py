@@ -105,7 +105,7 @@ def checks(survey: Survey) -> list[Check]:
     both = judged_both_ways(survey.judgements)
     if len(both) < LEAST_PAIRS:
         count = "no pair of responses was" if not len(both) else f"only {len(both)} pairs of responses were"
-        why = f"Cannot be assessed: {count} judged both alone and among others, so every menu fits one score."
+        why = f"Cannot be assessed: {count} judged both alone and among others, so no menu shows."
         return [cannot_tell(NAME, CONSISTENCY, TITLE, why, ADVICE)]
     test = menu_test(both, np.random.default_rng([survey.seed & (2**63 - 1), 6]))
     found = test.p_value <= LEVEL

@@ -71,6 +71,8 @@ def speed(judgements: Judgements, found: Faults | None, seed: int) -> Check:
         )
     else:
         said += f"No group of {paced.timed:,} timed judgements is set apart from the rest by its pace."
+    if grouped and found is not None and (names := _fast_names(judgements, paced.fast)):
+        said += f" Most of them are by {names}."
     if untimed:
         said += f" Left out: {counted(untimed, 'judgement')} with a time of 0 seconds or less."
     worse = False
@@ -109,6 +111,16 @@ SPEED_ADVICE = {
     Verdict.CONCERN: "Leave the fast judgements out, or have a part of them judged again by somebody else.",
     Verdict.NOTE: "Fast can mean clear: put some of the fast ones to a second annotator before leaving any out.",
 }
+
+
+def _fast_names(judgements: Judgements, fast: FloatArray) -> str:
+    """The annotators, at most three, most of whose timed judgements are in the fast group."""
+    timed = np.isfinite(fast) & (judgements.annotators >= 0)
+    who, total = judgements.annotators[timed], len(judgements.annotator_names)
+    n = np.bincount(who, minlength=total)
+    share = np.bincount(who, weights=fast[timed], minlength=total) / np.maximum(n, 1)
+    most = [k for k in np.argsort(-share, kind="stable")[:3] if share[k] > 0.5]
+    return ", ".join(judgements.annotator_names[k] for k in most)
 
 
 def _points(difference: float) -> str:

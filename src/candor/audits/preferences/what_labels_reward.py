@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from candor.audits.preferences.effects import AGREEMENT, MIN_PAIRS, SIDE, Design, Effect, LabelEffects, label_effects
 from candor.audits.preferences.form import REWARDED, cannot_tell
+from candor.audits.preferences.language import FOREIGN, foreign
 from candor.audits.preferences.minimal_edits import MinimalEdits, minimal_edits
 from candor.audits.preferences.survey import Survey
 from candor.audits.preferences.sycophancy import sycophancy
@@ -70,7 +71,7 @@ def _style_check(survey: Survey, design: Design, found: LabelEffects) -> Check:
         group=REWARDED,
         title=TITLE,
         verdict=verdict,
-        meaning=_meaning(effects, found) + caveats(effects),
+        meaning=_meaning(effects, found) + caveats(effects) + (OTHER_LANGUAGE if foreign(survey) else ""),
         advice=_advice(effects, verdict),
         findings=tuple(effect_finding(NAME, effect, survey.seed) for effect in effects),
         examples=tuple(
@@ -102,7 +103,8 @@ def _of(effects: Sequence[Effect], verdict: Verdict) -> list[Effect]:
 
 def _meaning(effects: Sequence[Effect], found: LabelEffects) -> str:
     concerns, notes = _of(effects, Verdict.CONCERN), _of(effects, Verdict.NOTE)
-    said = [sentence(effect) for effect in concerns[:3]]
+    said = [_lead(concerns)] if len(concerns) > 1 else []
+    said += [sentence(effect) for effect in concerns[:3]]
     if len(concerns) > 3:
         said.append(f"Also {listed([f'{title(e.name)} {odds(e)}' for e in concerns[3:]])}.")
     if notes:
@@ -127,6 +129,19 @@ def _meaning(effects: Sequence[Effect], found: LabelEffects) -> str:
     if concerns or notes:
         said.append(ASSOCIATION)
     return " ".join(said)
+
+
+OTHER_LANGUAGE = (
+    f" {FOREIGN}: only length, formatting, exclamation marks and questions at the end mean anything there, since the "
+    "other features count English words."
+)
+
+
+def _lead(concerns: Sequence[Effect]) -> str:
+    """All concerns by name, since a summary shows the first sentence alone."""
+    ways = (("reward", [e for e in concerns if e.estimate > 0]), ("penalise", [e for e in concerns if e.estimate < 0]))
+    told = [f"{way} {listed([f'{title(e.name)} ({odds(e)})' for e in those])}" for way, those in ways if those]
+    return f"Labels {' and '.join(told)}, as odds ratios of being preferred."
 
 
 def _reasons(effects: Sequence[Effect]) -> str:

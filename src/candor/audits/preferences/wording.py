@@ -57,7 +57,7 @@ def sentence(effect: Effect) -> str:
     """What was found of one effect, in one or two sentences."""
     name = title(effect.name)
     if not effect.known:
-        return f"{name[:1].upper()}{name[1:]}: cannot be told; {effect.why_not}."
+        return f"Whether labels reward {name} cannot be told: {effect.why_not}."
     does = f"a response {step(effect)} is preferred {odds(effect)} times as often as the other, all else equal"
     match effect.verdict:
         case Verdict.CONCERN:
@@ -70,7 +70,7 @@ def sentence(effect: Effect) -> str:
             return (
                 f"{name[:1].upper()}{name[1:]} decides little: {does}, which leaves room for a moderate effect at most."
             )
-    return f"{name[:1].upper()}{name[1:]}: cannot be told; {does}.{detectable(effect)}"
+    return f"Whether labels reward {name} cannot be told: {does}.{detectable(effect)}"
 
 
 def detectable(effect: Effect) -> str:
