@@ -291,8 +291,10 @@ def test_constants_are_those_of_the_docs():
 
 
 def test_responses_in_another_language_are_told():
-    german = "Der Fluss steigt seit Montag und die Stadt bereitet sich auf das schlimmste Hochwasser seit vielen Jahren vor, sagt man "
-    english = "The river has been rising since Monday and the town is getting ready for the worst flood in many years, they say "
+    german = "Der Fluss steigt seit Montag und die Stadt bereitet sich auf das schlimmste Hochwasser seit vielen "
+    german += "Jahren vor, sagt man "
+    english = "The river has been rising since Monday and the town is getting ready for the worst flood in many "
+    english += "years, they say "
     made = judged(STRONG)
 
     def asked(text: str) -> str:
