@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import typer
@@ -30,8 +32,15 @@ class OneLineErrors(TyperGroup):
         except OSError as error:
             if error.errno != errno.ENOSPC or error.filename is not None:
                 raise
+            _drop_what_is_left()
             _fail("standard output: no space left on the device")  # of files, the error says where
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_what_is_left() -> None:
+    """What standard output still holds would be written when the process ends, fail again, and change its exit code."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage(error: typer.TyperException) -> str:
