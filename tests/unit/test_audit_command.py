@@ -132,12 +132,22 @@ def test_a_file_without_checks_is_told() -> None:
 
 def test_the_command_passes_on_what_was_asked_for_and_says_where_things_are(invoke: Any) -> None:
     result = invoke(
-        "preferences", "data/pairs.jsonl.gz", "--context", "512", "--seed", "3", "--skip-bad", "--against", "b.jsonl"
+        "preferences",
+        "data/pairs.jsonl.gz",
+        "--context",
+        "512",
+        "--seed",
+        "3",
+        "--skip-bad",
+        "--against",
+        "b.jsonl",
+        "--tokenizer",
+        "a-model",
     )
     assert result.exit_code == 0, result.output
     assert invoke.asked == {
         "source": "data/pairs.jsonl.gz", "out": Path("audits/pairs"), "against": "b.jsonl", "context": 512, "seed": 3,
-        "skip_bad": True,
+        "skip_bad": True, "tokenizer": "a-model",
     }  # fmt: skip
     assert result.stdout.splitlines()[-2:] == ["audit: audits/pairs/audit.json", "page: audits/pairs/preferences.html"]
     assert Path("audits/pairs/preferences.html").is_file()

@@ -13,7 +13,7 @@ import pytest
 
 import candor
 from candor.auditing.changes import changes
-from candor.auditing.describe import AGREEMENT, NAMES, ResponseFeatures, counted
+from candor.auditing.describe import AGREEMENT, NAMES, ResponseFeatures, counted_agreement
 from candor.audits.preferences.shown import LONGEST, clip, shown_texts
 from candor.errors import InputError
 from candor.records import Check, Choice, Comparison, Finding, Message, Prompt, Ranking, Ratings, Verdict
@@ -180,9 +180,15 @@ def test_features_are_named_and_agreement_is_missing_without_a_view() -> None:
 
 
 def test_agreement_counts_in_full_beyond_its_thresholds_and_in_proportion_between() -> None:
-    assert [counted(reading) for reading in (0.0, 0.3, 0.5, 0.7, 1.0)] == [0.0, 0.0, pytest.approx(0.5), 1.0, 1.0]
-    assert counted(0.6) == pytest.approx(0.8)
-    assert np.isnan(counted(None))
+    assert [counted_agreement(reading) for reading in (0.0, 0.3, 0.5, 0.7, 1.0)] == [
+        0.0,
+        0.0,
+        pytest.approx(0.5),
+        1.0,
+        1.0,
+    ]
+    assert counted_agreement(0.6) == pytest.approx(0.8)
+    assert np.isnan(counted_agreement(None))
 
 
 def test_texts_of_an_example_say_what_was_said_of_each() -> None:
@@ -213,3 +219,31 @@ def test_long_texts_are_cut_and_say_so() -> None:
 def test_whoever_audits_data_does_not_wait_for_torch() -> None:
     code = "import sys, candor; candor.audit_preferences, candor.stream_comparisons; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_tokens_are_counted_by_the_tokenizer_that_is_given(file: Path, tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    words.save(str(tmp_path / "tokenizer.json"))
+
+    def cut(**given: object) -> float:
+        checks = candor.audit_preferences(file, context=48, **given).checks
+        truncation = next(check for check in checks if check.name == "truncation")
+        return next(
+            f.estimate for f in truncation.findings if (f.metric, f.subject) == ("comparisons_cut", "48 tokens")
+        )
+
+    by_words, by_characters = cut(tokenizer=tmp_path), cut()
+    lengths = [
+        max(
+            len(f"user: {item.comparison.prompt.messages[0].content} {reply.text}".split())
+            for reply in item.comparison.responses
+        )
+        for item in candor.stream_comparisons(file)
+    ]
+    assert by_words == pytest.approx(np.mean(np.array(lengths) > 48))
+    assert by_words != by_characters
+    with pytest.raises(InputError, match=r"no tokenizer\.json in this directory"):
+        candor.audit_preferences(file, tokenizer=tmp_path / "none")

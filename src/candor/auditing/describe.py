@@ -23,10 +23,10 @@ class ResponseFeatures:
         self._reader = reader or LexicalAgreement()
 
     def __call__(self, prompt: Prompt, texts: Sequence[str]) -> list[tuple[float, ...]]:
-        return [(*style(text), counted(self._reader.agreement(prompt, text))) for text in texts]
+        return [(*style(text), counted_agreement(self._reader.agreement(prompt, text))) for text in texts]
 
 
-def counted(agreement: float | None) -> float:
+def counted_agreement(agreement: float | None) -> float:
     """Returns a reading of agreement as the audit counts it; NaN where there is none.
 
     From the threshold of agreeing on a reply counts as one that agrees (1), below that of disagreeing as one that does

@@ -28,6 +28,7 @@ from candor.audits.preferences import (
 )
 from candor.audits.preferences.seen_texts import SeenTexts, TextFacts
 from candor.audits.preferences.survey import Survey, survey
+from candor.audits.preferences.truncation import TokenCount, tokenizer_of
 from candor.pipeline.progress import Reporter, Silent
 from candor.preferences.containers import check_source
 from candor.preferences.formats import ComparisonStream, Dropped, Numbered, stream_comparisons
@@ -71,6 +72,7 @@ def audit_preferences(
     out: str | Path | None = None,
     against: str | Path | None = None,
     context: int | None = None,
+    tokenizer: str | Path | None = None,
     seed: int = 0,
     skip_bad: bool = False,
     reader: AgreementReader | None = None,
@@ -80,14 +82,15 @@ def audit_preferences(
 
     ``out``: a directory for ``audit.json`` and the page; nothing is written where it is None. ``against``: another
     file, the state before filtering, say: audited too and set beside the first. ``context``: the size in tokens at
-    which truncation is looked for. ``reader`` tells whether a response goes along with the user's view (a judge, say);
-    the lexical one by default.
+    which truncation is looked for, counted by the ``tokenizer`` of a model directory or at 4 characters a token.
+    ``reader`` tells whether a response goes along with the user's view (a judge, say); the lexical one by default.
     Raises InputError for a file that cannot be read and a place that cannot be written to.
     """
     began, tell = time.monotonic(), tell or Silent()
     if against is not None:
         check_source(against)  # before the first file, which may take minutes
-    audit = _Audit(context=context, seed=seed, skip_bad=skip_bad, reader=reader, tell=tell)
+    tokens = None if tokenizer is None else tokenizer_of(tokenizer)
+    audit = _Audit(context=context, tokens=tokens, seed=seed, skip_bad=skip_bad, reader=reader, tell=tell)
     with PromptIndex() as index:
         seen = SeenTexts(index)
         main = audit.read(source, seen)
@@ -127,6 +130,7 @@ class _Read:
 @dataclass(frozen=True, kw_only=True)
 class _Audit:
     context: int | None
+    tokens: TokenCount | None
     seed: int
     skip_bad: bool
     reader: AgreementReader | None
@@ -157,11 +161,30 @@ class _Audit:
     def checks(self, read: _Read, texts: TextFacts, other: Survey | None = None) -> list[Check]:
         """Every check of one file, its examples with their texts."""
         found: list[Check] = []
-        for name, ask in _questions(read.survey, texts, self.context, other):
+        for name, ask in self._questions(read.survey, texts, other):
             self.tell.start(name)
             found += ask()
             self.tell.finish()
         return with_texts(read.source, found, skip_bad=self.skip_bad)
+
+    def _questions(
+        self, found: Survey, texts: TextFacts, other: Survey | None
+    ) -> Iterator[tuple[str, Callable[[], list[Check]]]]:
+        """What is asked, in the order in which it is told."""
+        yield (
+            "hygiene",
+            lambda: hygiene.checks(found, texts=texts, context=self.context, tokens=self.tokens, other=other),
+        )
+        yield "agreement", lambda: agreement.checks(found)
+        yield "annotators", lambda: annotators.checks(found)
+        yield "what the labels reward", lambda: what_labels_reward.checks(found)
+        yield "position", lambda: position.checks(found)
+        yield "transitivity", lambda: transitivity.checks(found)
+        yield "menus", lambda: menu.checks(found)
+        yield "clarity", lambda: clarity.checks(found)
+        data = light_model.design(found, groups=texts.groups)
+        yield "label errors", lambda: label_errors.checks(found, data)
+        yield "learning curve", lambda: learning_curve.checks(found, data)
 
     def _counted(self, stream: ComparisonStream) -> Iterator[Numbered]:
         for count, item in enumerate(stream, start=1):
@@ -169,23 +192,6 @@ class _Audit:
                 share = stream.share
                 self.tell.update(count, {} if share is None else {"share": share})
             yield item
-
-
-def _questions(
-    found: Survey, texts: TextFacts, context: int | None, other: Survey | None
-) -> Iterator[tuple[str, Callable[[], list[Check]]]]:
-    """What is asked, in the order in which it is told."""
-    yield "hygiene", lambda: hygiene.checks(found, texts=texts, context=context, other=other)
-    yield "agreement", lambda: agreement.checks(found)
-    yield "annotators", lambda: annotators.checks(found)
-    yield "what the labels reward", lambda: what_labels_reward.checks(found)
-    yield "position", lambda: position.checks(found)
-    yield "transitivity", lambda: transitivity.checks(found)
-    yield "menus", lambda: menu.checks(found)
-    yield "clarity", lambda: clarity.checks(found)
-    data = light_model.design(found, groups=texts.groups)
-    yield "label errors", lambda: label_errors.checks(found, data)
-    yield "learning curve", lambda: learning_curve.checks(found, data)
 
 
 def _counts(reasons: Mapping[str, Dropped]) -> Mapping[str, int]:

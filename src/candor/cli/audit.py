@@ -61,6 +61,12 @@ def preferences(
         int | None,
         typer.Option(min=1, metavar="TOKENS", help="The training's context: what would it cut?", show_default=False),
     ] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Count tokens by this model's tokenizer.", show_default="4 characters a token"
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Samples and bootstraps follow from it.")] = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count rows that cannot be read, and go on.")] = False,
     fail_on: Annotated[
@@ -88,6 +94,7 @@ def preferences(
         out=directory,
         against=against,
         context=context,
+        tokenizer=tokenizer,
         seed=seed,
         skip_bad=skip_bad,
         tell=reporter_for(Console(stderr=True)),

@@ -158,6 +158,8 @@ class Reading:
         """It has come to ``done``."""
         if self._task is not None:
             told = progress_text(done, self._total, time.monotonic() - self._began)
+            if metrics and "share" in metrics:
+                told += f", {metrics['share']:.0%} of the file"
             self._progress.update(self._task, completed=done, told=told)
 
     def finish(self, text: str = "") -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from candor.jsonl import Row, json_type
-from candor.records import ROLES, Claim, Completion, Message, Prompt, Role, to_json
+from candor.records import ROLES, Claim, Message, Prompt, Role, to_json
 
 T = TypeVar("T")
 
@@ -126,11 +126,6 @@ def content_id(messages: Sequence[Message], claim: Claim | None) -> str:
     if claim is not None:
         text += json.dumps(to_json(claim), sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def given_response(prompt: Prompt, response_id: str, text: str) -> Completion:
-    """A response whose text came from a file."""
-    return Completion(id=response_id, prompt_id=prompt.id, text=text)
 
 
 def decode(row: Row, field: str, kind: type[T]) -> T:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.preferences.retests import Retests, groups_of, retests, sets_of
+from candor.audits.preferences.clustered import intersection
+from candor.audits.preferences.retests import Retests, retests, sets_of
 from candor.preferences.table import Judgements
 
 FloatArray = NDArray[np.float64]
@@ -198,7 +199,7 @@ def _measure(
     value, total = mean(values), len(judgements.annotator_names)
     residual = value - mean(predicted)
     who = judgements.annotators[at]
-    group = groups_of(who, sets_of(judgements)[at])
+    group = intersection(who, sets_of(judgements)[at])
     size = np.bincount(group)
     who_of = np.zeros(len(size), np.int64)
     who_of[group] = who

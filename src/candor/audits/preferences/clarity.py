@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from candor.audits.preferences.clustered import intersection
 from candor.audits.preferences.form import CONSISTENCY, cannot_tell, finding
 from candor.audits.preferences.hygiene import repeated, row_keys
 from candor.audits.preferences.rates import percent
-from candor.audits.preferences.retests import groups_of
 from candor.audits.preferences.shown import example
 from candor.audits.preferences.survey import Survey
 from candor.audits.stats import Bootstrap, Interval, cluster_bootstrap, difference_of_independent, wilson
@@ -81,7 +81,7 @@ def agreements(survey: Survey) -> Agreements:
     """
     judgements, pairs = survey.judgements, survey.judgements.pairs
     copy = repeated(row_keys(judgements)) & np.isfinite(judgements.seconds)
-    within = repeated(groups_of(pairs.comparison, pairs.unit))
+    within = repeated(intersection(pairs.comparison, pairs.unit))
     keep = (pairs.outcome != 0.5) & (judgements.annotators[pairs.comparison] >= 0) & ~copy[pairs.comparison] & ~within
     unit, first, label = np.unique(pairs.unit[keep], return_index=True, return_inverse=True)
     who = judgements.annotators[pairs.comparison[keep]]

@@ -97,8 +97,7 @@ def two_way(first: ClusterVariance, second: ClusterVariance, both: ClusterVarian
     """Returns the two-way variance: ``both`` is clustered by the intersections of the clusters of the other two.
 
     Its degrees of freedom are Satterthwaite's of the sum, with the two one-way parts as independent: V^2 /
-    (V_1^2 / df_1 + V_2^2 / df_2), and not less than the smaller of theirs minus nothing else: with V = V_1 they are
-    close to df_1.
+    (V_1^2 / df_1 + V_2^2 / df_2); with V close to V_1 and V_2 small they are close to df_1.
     """
     floor = np.fmax(first.variance, second.variance)
     variance = np.fmax(first.variance + second.variance - both.variance, floor)

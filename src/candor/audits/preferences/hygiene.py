@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from candor.audits.preferences.clustered import intersection
 from candor.audits.preferences.form import HYGIENE, cannot_tell, finding
 from candor.audits.preferences.leakage import leakage_checks
 from candor.audits.preferences.rates import Rate, between, clustered_share, counted, percent
-from candor.audits.preferences.retests import groups_of
 from candor.audits.preferences.seen_texts import TextFacts
 from candor.audits.preferences.shown import example, examples
 from candor.audits.preferences.survey import Survey
@@ -122,7 +122,7 @@ class Repeats:
 def judged_again(judgements: Judgements) -> Repeats:
     """Returns which pairs of responses one hand judged more than once; what stands twice in one row counts once."""
     pairs = judgements.pairs
-    within = repeated(groups_of(pairs.comparison, pairs.unit))  # two systems that wrote the same: judged at once
+    within = repeated(intersection(pairs.comparison, pairs.unit))  # two systems that wrote the same: judged at once
     decided = np.flatnonzero((pairs.outcome != 0.5) & ~within)
     who, said = judgements.annotators[pairs.comparison[decided]], pairs.canonical_outcome[decided] > 0.5
     keys = np.unique(np.stack([pairs.unit[decided], who], axis=1), axis=0, return_inverse=True)[1].ravel()

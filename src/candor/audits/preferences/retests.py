@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from candor.audits.preferences.clustered import intersection
 from candor.preferences.table import Judgements
 
 FloatArray = NDArray[np.float64]
@@ -39,12 +40,6 @@ def sets_of(judgements: Judgements) -> IntArray:
     return np.unique(np.add.reduceat(mixed, judgements.starts[:-1]), return_inverse=True)[1].astype(np.int64)
 
 
-def groups_of(a: IntArray, b: IntArray) -> IntArray:
-    """Returns the number of each pair of values of two arrays, (N,)."""
-    span = int(b.max()) + 1 if len(b) else 1
-    return np.unique(a * span + b, return_inverse=True)[1].astype(np.int64)
-
-
 def retests(judgements: Judgements) -> Retests | None:
     """Returns how the named annotators answer the same comparison again, or None where nobody ever does.
 
@@ -52,7 +47,7 @@ def retests(judgements: Judgements) -> Retests | None:
     """
     pairs, total = judgements.pairs, len(judgements.annotator_names)
     who = judgements.annotators[pairs.comparison]
-    again = groups_of(np.maximum(judgements.annotators, 0), sets_of(judgements))
+    again = intersection(np.maximum(judgements.annotators, 0), sets_of(judgements))
     answered = np.zeros(len(judgements), dtype=bool)
     answered[pairs.comparison] = True
     times = np.bincount(again, weights=answered & (judgements.annotators >= 0))
@@ -61,7 +56,7 @@ def retests(judgements: Judgements) -> Retests | None:
         return None
     test = np.unique(again[pairs.comparison[kept]], return_inverse=True)[1].astype(np.int64)
     tests = int(test.max()) + 1
-    entry = groups_of(test, pairs.unit[kept])
+    entry = intersection(test, pairs.unit[kept])
     code = (2 * pairs.canonical_outcome[kept]).astype(np.int64)
     shown = np.where(pairs.ordered[kept], pairs.flipped[kept].astype(np.int64), 2)
     entries = int(entry.max()) + 1

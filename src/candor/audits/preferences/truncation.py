@@ -18,7 +18,6 @@ from candor.audits.preferences.rates import Rate, between, clustered_mean, clust
 from candor.audits.preferences.shown import examples
 from candor.audits.preferences.survey import Survey
 from candor.errors import InputError
-from candor.preferences.pairing import normalised_text
 from candor.records import Chart, Check, Finding, Verdict
 
 FloatArray = NDArray[np.float64]
@@ -186,7 +185,9 @@ def _counted(survey: Survey, tokens: TokenCount) -> _Lengths:
     judgements = survey.judgements
     lengths = np.full(len(judgements.items), np.nan)
     for number, comparison in survey.sample.items():
-        counts = tokens([normalised_text(comparison.prompt), *(response.text for response in comparison.responses)])
+        # Roles stand for what a chat template adds; texts are counted as they are written, upper case and all.
+        prompt = "\n".join(f"{message.role}: {message.content}" for message in comparison.prompt.messages)
+        counts = tokens([prompt, *(response.text for response in comparison.responses)])
         start = judgements.starts[number]
         lengths[start : start + len(counts) - 1] = counts[0] + np.array(counts[1:])
     of = f"counted by the tokenizer, on {len(survey.sample):,} sampled comparisons" if survey.sampled else "counted"

@@ -222,17 +222,6 @@ def moment(row: Row, field: str) -> str | None:
         raise row.error("not a moment in time", field=field, fix="expected seconds since 1970") from error
 
 
-def texts_of(row: Row, field: str) -> list[str]:
-    """The value of ``field``, a list of strings. Raises InputError for anything else."""
-    value = row.require(field)
-    if not isinstance(value, list):
-        raise row.error(f"expected a list, found {json_type(value)}", field=field)
-    for index, entry in enumerate(value):
-        if not isinstance(entry, str):
-            raise row.error(f"expected a string, found {json_type(entry)}", field=f"{field}[{index}]")
-    return value
-
-
 def ranking(row: Row, ranks: Sequence[float], field: str, *, gaps: bool = False) -> Ranking:
     """Returns responses grouped by rank, the lowest best. Ranks count on (1, 2, 2, 3) or skip as in sport (1, 2, 2, 4).
 
