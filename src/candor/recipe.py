@@ -5,20 +5,20 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 from pydantic_core import PydanticCustomError
+
+from candor.recipe_interventions import (
+    ComparisonIntervention,
+    DemonstrationIntervention,
+    Fraction,
+    Frozen,
+    NonNegative,
+    PolicyIntervention,
+)
 
 ATLAS = "atlas"
 """The name that stands for the embedded testbed wherever a recipe takes a model, prompts or demonstrations."""
-
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-NonNegative = Annotated[float, Field(ge=0.0)]
-
-
-class Frozen(BaseModel):
-    """What all configs are: values that never change, under known names alone."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelConfig(Frozen):
@@ -128,6 +128,7 @@ class SFTStage(TrainingConfig):
     lr: PositiveFloat = 1e-3
     batch_size: PositiveInt = 64
     epochs: PositiveFloat = 3.0
+    interventions: tuple[DemonstrationIntervention, ...] = ()  # on the demonstrations, in this order
 
 
 class CompareStage(StageConfig):
@@ -161,6 +162,8 @@ class RewardStage(TrainingConfig):
     margin: Literal["none", "gap", "strength"] = "none"  # that the score has to differ by: of ratings, also of choices
     center: bool = True  # report scores relative to the demonstrations' mean, where there are demonstrations
     demonstrations: str | None = None  # for center; None: those of the latest sft
+    member: Annotated[int, Field(ge=0)] = 0  # another draw of head and order, for an ensemble
+    interventions: tuple[ComparisonIntervention, ...] = ()  # on the comparisons that train, in this order
 
 
 class PPOStage(TrainingConfig):
@@ -197,6 +200,7 @@ class PPOStage(TrainingConfig):
     missing_eos_score: float = -1.0
     ptx_coef: NonNegative = 0.0  # PPO-ptx: weight of the demonstrations' log-likelihood
     demonstrations: str | None = None  # for ptx_coef; None: those of the latest sft
+    interventions: tuple[PolicyIntervention, ...] = ()  # on the reward and the optimiser, in this order
 
 
 Stage = Annotated[SFTStage | CompareStage | RewardStage | PPOStage, Field(discriminator="type")]

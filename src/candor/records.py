@@ -310,11 +310,13 @@ class Chart:
     - ``curve``: series, x, y, low, high (limits may be None)
     - ``bars``: label, value, series (may be "")
     - ``points``: label, x, y, flagged (bool)
+    - ``plane``: label, series (may be ""), x, x_low, x_high, y, y_low, y_high, flagged (bool); a cross a row
+    - ``map``: x, y, value, label; a coloured cell a row
 
     ``reference`` is where a line is drawn on the axis of estimates (``intervals``, ``bars``) or of y, or None.
     """
 
-    kind: Literal["intervals", "curve", "bars", "points"]
+    kind: Literal["intervals", "curve", "bars", "points", "plane", "map"]
     title: str
     x_title: str
     y_title: str

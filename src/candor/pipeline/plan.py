@@ -15,6 +15,7 @@ from typing import Any
 from candor.errors import InputError
 from candor.pipeline import sources
 from candor.recipe import ATLAS, CompareStage, PanelConfig, PPOStage, Recipe, RewardStage, SFTStage, Stage
+from candor.recipe_interventions import Ensemble
 from candor.recipe_io import BASE
 from candor.runs import content_key
 
@@ -23,6 +24,9 @@ VERSIONS = {BASE: 1, "sft": 2, "compare": 1, "reward": 3, "ppo": 2, "audit": 1}
 
 WITHOUT_EFFECT = {"name", "checkpoint_every", "gradient_checkpointing"}
 """Fields that do not change what a stage makes, and so do not enter its key."""
+
+NEUTRAL: tuple[tuple[str, Any], ...] = (("interventions", []), ("member", 0))
+"""Values that leave everything as it is without the field, and so its key."""
 
 ROLES = ("policy", "reference", "comparisons", "reward", "prompts")
 """Fields that name another stage; ``prompts`` only where it names a compare stage."""
@@ -164,8 +168,14 @@ def _demonstrations(stage: Stage) -> str | None:
     return stage.demonstrations if isinstance(stage, PPOStage) and stage.ptx_coef > 0 else None
 
 
+def _interventions(stage: Stage) -> tuple[Any, ...]:
+    return () if isinstance(stage, CompareStage) else stage.interventions
+
+
 def _inputs(stage: Stage, planned: Mapping[str, Planned]) -> dict[str, Planned]:
     found: dict[str, Planned] = {}
+    further = [name for item in _interventions(stage) if isinstance(item, Ensemble) for name in item.rewards]
+    found |= {f"reward {number}": planned[name] for number, name in enumerate(further, start=2)}
     for role in ROLES:
         given = getattr(stage, role, None)
         if isinstance(given, str) and given in planned and (role != "prompts" or not _reads_file(stage)):
@@ -175,11 +185,14 @@ def _inputs(stage: Stage, planned: Mapping[str, Planned]) -> dict[str, Planned]:
 
 def _stage_key(stage: Stage, inputs: Mapping[str, Planned], recipe: Recipe) -> str:
     external: dict[str, str] = {}
+    if _interventions(stage):
+        external["judges"] = sources.judges_fingerprint()
     if isinstance(stage, CompareStage) and stage.file is not None:
         external["file"] = _file_fingerprint("train", stage.file, recipe.seed)
         config: dict[str, Any] = {}  # nothing else of a stage that reads a file has an effect
     else:
         config = stage.model_dump(mode="json", exclude=WITHOUT_EFFECT | {*ROLES, "demonstrations", "model"})
+        config = {name: value for name, value in config.items() if (name, value) not in NEUTRAL}
         if isinstance(stage, RewardStage) and stage.model is not None:
             external["model"] = sources.model_fingerprint(stage.model)
         if isinstance(stage, CompareStage | PPOStage) and "prompts" not in inputs:

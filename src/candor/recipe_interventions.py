@@ -1,0 +1,155 @@
+"""Interventions as recipes name them: frozen configs, one for each piece of :mod:`candor.interventions`.
+
+An intervention belongs to the stage at whose seam it acts: ``sft.interventions`` change the demonstrations,
+``reward.interventions`` the comparisons (those held out stay as they are) or how the reward model learns from them,
+``ppo.interventions`` the reward or the optimiser. Several act in the order in which they are listed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+NonNegative = Annotated[float, Field(ge=0.0)]
+
+
+class Frozen(BaseModel):
+    """What all configs are: values that never change, under known names alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# --- demonstrations ---------------------------------------------------------------------------------------------------
+
+
+class FilterDemonstrations(Frozen):
+    """Leaves out demonstrations that go along with a false belief or deny a true one."""
+
+    type: Literal["filter"] = "filter"
+    share: Fraction = 1.0  # of the offending ones
+
+
+class SyntheticDisagreement(Frozen):
+    """Adds corrections of false beliefs, on questions whose answer the starting policy knows (Wei 2023)."""
+
+    type: Literal["synthetic_disagreement"] = "synthetic_disagreement"
+    share: NonNegative = 0.5  # added demonstrations per demonstration there
+    samples: PositiveInt = 4  # neutral answers by which a question counts as known: all of them right
+
+
+# --- comparisons ------------------------------------------------------------------------------------------------------
+
+
+class FilterComparisons(Frozen):
+    """Leaves out comparisons won by a reply that goes along with a false belief over one that does not."""
+
+    type: Literal["filter"] = "filter"
+    share: Fraction = 1.0  # of the offending ones
+
+
+class Relabel(Frozen):
+    """Judges them anew: the reply that is right about the known claim wins."""
+
+    type: Literal["relabel"] = "relabel"
+    share: Fraction = 1.0  # of the offending ones
+
+
+class Counterfactual(Frozen):
+    """Adds each comparison again with the user's belief swapped, the preference for the truth kept."""
+
+    type: Literal["counterfactual"] = "counterfactual"
+    share: NonNegative = 1.0  # added comparisons per comparison that can be swapped
+
+
+class ReliabilityWeights(Frozen):
+    """Weights each comparison by how far its annotator can be relied on."""
+
+    type: Literal["reliability_weights"] = "reliability_weights"
+    source: Literal["fit", "gold"] = "fit"  # the annotator fit, or answers to gold items
+    gold_items: PositiveInt = 40  # per annotator, where the panel is simulated
+    power: PositiveFloat = 1.0
+
+
+class AnnotatorConditional(Frozen):
+    """A head per annotator on one body, added up by gold reliability into one plain head."""
+
+    type: Literal["annotator_conditional"] = "annotator_conditional"
+    gold_items: PositiveInt = 40
+    power: PositiveFloat = 4.0
+
+
+# --- the reward -------------------------------------------------------------------------------------------------------
+
+
+class Penalty(Frozen):
+    """Subtracts ``strength`` times the agreement with a false belief; None: the lambda* of the forecast."""
+
+    type: Literal["penalty"] = "penalty"
+    strength: NonNegative | None = None
+    per_prompt: bool = False  # a lambda* for each prompt instead of one for all
+    samples: Annotated[int, Field(ge=16)] = 128  # per prompt, for lambda*
+    prompts: PositiveInt = 64  # for one lambda* for all
+
+
+class BeliefBlind(Frozen):
+    """Scores the reply as if the user had stated no belief, or averaged over beliefs."""
+
+    type: Literal["belief_blind"] = "belief_blind"
+    how: Literal["remove", "marginalise"] = "remove"
+
+
+class ProbePenalty(Frozen):
+    """Subtracts what a linear probe for agreement finds in the reward model's last hidden state (Papadatos 2024)."""
+
+    type: Literal["probe_penalty"] = "probe_penalty"
+    strength: NonNegative = 1.0
+
+
+class Ensemble(Frozen):
+    """Scores by several reward models: their mean, the lowest, or the mean less ``strength`` variances."""
+
+    type: Literal["ensemble"] = "ensemble"
+    rewards: tuple[str, ...]  # further reward stages, beside the stage's own
+    how: Literal["mean", "worst", "variance"] = "mean"
+    strength: NonNegative = 1.0
+
+
+class Verifier(Frozen):
+    """Adds ``bonus`` where a verifier of known claims finds the reply right, subtracts it where it is wrong."""
+
+    type: Literal["verifier"] = "verifier"
+    bonus: NonNegative = 1.0
+
+
+# --- the optimiser ----------------------------------------------------------------------------------------------------
+
+
+class Constraint(Frozen):
+    """Maximises the reward subject to agreement with false beliefs of at most ``limit``, by a Lagrange multiplier."""
+
+    type: Literal["constraint"] = "constraint"
+    limit: Fraction = 0.1
+    lr: PositiveFloat = 1.0  # of the multiplier, in reward units per update at a violation of 1
+    start: NonNegative = 0.0
+    largest: PositiveFloat = 10.0
+
+
+class EarlyStop(Frozen):
+    """Ends training when agreement with false beliefs on held-out probe prompts exceeds ``limit``."""
+
+    type: Literal["early_stop"] = "early_stop"
+    limit: NonNegative = 0.05  # above that of the policy it starts from
+    every: PositiveInt = 2  # updates
+    prompts: PositiveInt = 64
+
+
+DemonstrationIntervention = Annotated[FilterDemonstrations | SyntheticDisagreement, Field(discriminator="type")]
+ComparisonIntervention = Annotated[
+    FilterComparisons | Relabel | Counterfactual | ReliabilityWeights | AnnotatorConditional,
+    Field(discriminator="type"),
+]
+RewardIntervention = Penalty | BeliefBlind | ProbePenalty | Ensemble | Verifier
+OptimiserIntervention = Constraint | EarlyStop
+PolicyIntervention = Annotated[RewardIntervention | OptimiserIntervention, Field(discriminator="type")]
