@@ -115,7 +115,7 @@ def _odds(rewards: ArrayLike, agreement: ArrayLike, beta: float, probabilities: 
         with np.errstate(invalid="ignore"):
             return np.asarray(yes - no, dtype=np.float64)
 
-    return _Odds(log_odds(logp), log_odds(logp + scores / beta), applies)
+    return _Odds(log_odds(logp), log_odds(logp + scores / beta), np.asarray(applies))
 
 
 def _root(excess: Callable[[float], float], scale: float) -> float:
