@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from candor.api import (
+        Checked,
         Claim,
         Comparison,
         Completion,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         Pair,
         ParsedReply,
         Policy,
-        PreferenceAudit,
         Prompt,
         Recipe,
         ReplyKind,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 __version__: str
 
 __all__ = [
+    "Checked",
     "Claim",
     "Comparison",
     "Completion",
@@ -72,7 +73,6 @@ __all__ = [
     "Pair",
     "ParsedReply",
     "Policy",
-    "PreferenceAudit",
     "Prompt",
     "Recipe",
     "ReplyKind",
@@ -108,7 +108,7 @@ __all__ = [
 
 
 _LIGHT = {
-    "PreferenceAudit": "candor.auditing.preferences",
+    "Checked": "candor.results.checks",
     "audit_preferences": "candor.auditing.preferences",
     "read_comparisons": "candor.preferences.formats",
     "stream_comparisons": "candor.preferences.formats",

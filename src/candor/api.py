@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from candor.auditing.preferences import PreferenceAudit, audit_preferences
+from candor.auditing.preferences import audit_preferences
 from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.models.chat import decode_reply, encode_prompt, encode_reply
@@ -46,8 +46,10 @@ from candor.records import (
     Stance,
 )
 from candor.results import Run, list_runs
+from candor.results.checks import Checked
 
 __all__ = [
+    "Checked",
     "Claim",
     "Comparison",
     "Completion",
@@ -60,7 +62,6 @@ __all__ = [
     "Pair",
     "ParsedReply",
     "Policy",
-    "PreferenceAudit",
     "Prompt",
     "Recipe",
     "ReplyKind",

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from candor.cli import audit, audit_view
 from candor.cli.errors import OneLineErrors
-from candor.report.preferences import write_audit
+from candor.report.checks import write_page
 from fake_audit import FakeAudit, document
 
 ESCAPE = "\x1b[31m[red]evil[/red]"
@@ -37,7 +37,7 @@ def invoke(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any
         tell.start("agreement")
         tell.finish()
         raw = document(invoke.audit)  # type: ignore[attr-defined]
-        return SimpleNamespace(document=raw, page=write_audit(raw, out))
+        return SimpleNamespace(document=raw, page=write_page(raw, out))
 
     made.audit_preferences = audit_preferences  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "candor.auditing", ModuleType("candor.auditing"))

@@ -68,11 +68,11 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def audit(file: Path, tmp_path_factory: pytest.TempPathFactory) -> candor.PreferenceAudit:
+def audit(file: Path, tmp_path_factory: pytest.TempPathFactory) -> candor.Checked:
     return candor.audit_preferences(file, out=tmp_path_factory.mktemp("audits") / "made", context=32)
 
 
-def test_the_document_is_what_is_on_the_disk(audit: candor.PreferenceAudit) -> None:
+def test_the_document_is_what_is_on_the_disk(audit: candor.Checked) -> None:
     assert audit.page is not None
     written = json.loads((audit.page.parent / "audit.json").read_text())
     assert written["checks"] == json.loads(json.dumps(audit.document["checks"]))
@@ -84,7 +84,7 @@ def test_the_document_is_what_is_on_the_disk(audit: candor.PreferenceAudit) -> N
     assert data["order_known"] == data["seconds_known"] == 600
 
 
-def test_every_check_says_something_and_no_number_is_without_n(audit: candor.PreferenceAudit) -> None:
+def test_every_check_says_something_and_no_number_is_without_n(audit: candor.Checked) -> None:
     names = [check.name for check in audit.checks]
     assert len(set(names)) == len(names)
     for check in audit.checks:
@@ -94,7 +94,7 @@ def test_every_check_says_something_and_no_number_is_without_n(audit: candor.Pre
             assert found.n > 0 or found.estimate is None, found
 
 
-def test_what_was_planted_is_found_and_shown_by_its_rows(audit: candor.PreferenceAudit) -> None:
+def test_what_was_planted_is_found_and_shown_by_its_rows(audit: candor.Checked) -> None:
     by_name = {check.name: check for check in audit.checks}
     style = by_name["what_labels_reward"]
     assert style.verdict is Verdict.CONCERN
@@ -113,7 +113,7 @@ def test_without_the_plant_nothing_is_claimed_of_length(tmp_path: Path) -> None:
     assert style.verdict is not Verdict.CONCERN
 
 
-def test_the_same_seed_gives_the_same_checks(file: Path, audit: candor.PreferenceAudit) -> None:
+def test_the_same_seed_gives_the_same_checks(file: Path, audit: candor.Checked) -> None:
     again = candor.audit_preferences(file, context=32)
     assert again.document["checks"] == audit.document["checks"]
 
@@ -136,7 +136,7 @@ def test_the_other_file_is_looked_for_before_the_first_is_read(tmp_path: Path) -
         candor.audit_preferences(empty, against=tmp_path / "before.jsonl")
 
 
-def test_a_notebook_shows_a_table_and_gets_a_frame(audit: candor.PreferenceAudit) -> None:
+def test_a_notebook_shows_a_table_and_gets_a_frame(audit: candor.Checked) -> None:
     assert "<table>" in audit._repr_html_()
     assert audit.frame.height == sum(len(check.findings) for check in audit.checks)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from candor.auditing.changes import changes
 from candor.auditing.describe import NAMES, ResponseFeatures
@@ -35,35 +34,10 @@ from candor.preferences.formats import ComparisonStream, Dropped, Numbered, stre
 from candor.preferences.near_duplicates import PromptIndex
 from candor.protocols import AgreementReader
 from candor.records import Check, to_json
-from candor.report.preferences import write_audit
-from candor.results.preferences import audit_frame, audit_html
-from candor.runs.provenance import now
-
-if TYPE_CHECKING:
-    import polars as pl
+from candor.results.checks import Checked, checked
 
 EVERY = 1_000
 """Comparisons between two signs of life."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreferenceAudit:
-    """A file's audit: its checks, the document that ``audit.json`` holds, and where the page is (None: not written).
-
-    In a notebook it shows itself as a table of verdicts.
-    """
-
-    checks: tuple[Check, ...]
-    document: Mapping[str, Any]
-    page: Path | None = None
-
-    @property
-    def frame(self) -> pl.DataFrame:
-        """A row per finding: its check, the verdict, estimate, interval and n."""
-        return audit_frame(self.document)
-
-    def _repr_html_(self) -> str:
-        return audit_html(self.document)
 
 
 def audit_preferences(
@@ -77,7 +51,7 @@ def audit_preferences(
     skip_bad: bool = False,
     reader: AgreementReader | None = None,
     tell: Reporter | None = None,
-) -> PreferenceAudit:
+) -> Checked:
     """Reads a file of comparisons in any known format, puts every check to it, and returns what they found.
 
     ``out``: a directory for ``audit.json`` and the page; nothing is written where it is None. ``against``: another
@@ -97,27 +71,25 @@ def audit_preferences(
         other = None if against is None else audit.read(against, seen.other())
         texts = seen.read()
     checks = audit.checks(main, texts, None if other is None else other.survey)
-    document: dict[str, Any] = {
-        "candor": metadata.version("candor-rlhf"),
-        "kind": "preferences",
-        "source": str(source),
-        "seed": seed,
-        "created": now(),
-        "data": main.facts,
-        "checks": to_json(checks),
-        "against": None,
-    }
+    compared = None
     if other is not None and texts.other is not None:
         before = audit.checks(other, texts.other)
-        document["against"] = {
+        compared = {
             "source": other.source,
             "data": other.facts,
             "checks": to_json(before),
             "changes": changes(before, checks),
         }
-    document["seconds"] = round(time.monotonic() - began, 3)
-    page = None if out is None else write_audit(document, Path(out))
-    return PreferenceAudit(checks=tuple(checks), document=document, page=page)
+    return checked(
+        "preferences",
+        str(source),
+        checks,
+        seed=seed,
+        data=main.facts,
+        seconds=time.monotonic() - began,
+        against=compared,
+        out=None if out is None else Path(out),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

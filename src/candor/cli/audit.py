@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from candor.cli.output import AsJson, print_json, stdout
+from candor.cli.checked import FailAt, Open, Seed, show
+from candor.cli.output import AsJson
 
 EXAMPLES = """
 \b
@@ -28,13 +27,6 @@ The file may be in any format that Candor reads. audit.json holds every number; 
 _ENDINGS = re.compile(r"(\.(jsonl|json|ndjson|parquet|csv|tsv|txt))?(\.(gz|zst|bz2|xz))?$", re.IGNORECASE)
 
 app = typer.Typer(help="Audit what a model learns from.", invoke_without_command=True, rich_markup_mode=None)
-
-
-class FailOn(StrEnum):
-    """The mildest verdict that counts as a failure."""
-
-    CONCERN = "concern"
-    NOTE = "note"
 
 
 @app.callback()
@@ -67,12 +59,10 @@ def preferences(
             metavar="DIR", help="Count tokens by this model's tokenizer.", show_default="4 characters a token"
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Samples and bootstraps follow from it.")] = 0,
+    seed: Seed = 0,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count rows that cannot be read, and go on.")] = False,
-    fail_on: Annotated[
-        FailOn | None, typer.Option(help="Exit with 1 at such a verdict, or a worse one.", show_default=False)
-    ] = None,
-    browser: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    fail_on: FailAt = None,
+    browser: Open = False,
     as_json: AsJson = False,
 ) -> None:
     """Audit a preference file: can it be trusted, and what does it teach?
@@ -82,11 +72,11 @@ def preferences(
     typer.echo("loading ...", err=True)  # what computes takes a moment to import
     from rich.console import Console
 
-    from candor.cli.audit_view import lines, reporter_for
-    from candor.report.preferences import check_place
+    from candor.cli.audit_view import reporter_for
+    from candor.report.checks import check_place
 
     directory = out or Path("audits") / stem(file)
-    check_place(directory)
+    check_place(directory, "preferences")
     from candor.auditing.preferences import audit_preferences
 
     done = audit_preferences(
@@ -99,18 +89,7 @@ def preferences(
         skip_bad=skip_bad,
         tell=reporter_for(Console(stderr=True)),
     )
-    page = directory / "preferences.html" if done.page is None else done.page
-    if as_json:
-        print_json({**done.document, "files": {"audit": str(page.with_name("audit.json")), "page": str(page)}})
-    else:
-        console = stdout()
-        for line in lines(done.document):
-            console.print(line, crop=False)
-        typer.echo(f"audit: {page.with_name('audit.json')}\npage: {page}")
-    if browser:
-        open_page(page)
-    if fail_on is not None and fails(done.document, fail_on):
-        raise typer.Exit(1)
+    show(done, as_json=as_json, browser=browser, fail_on=fail_on)
 
 
 def stem(file: str) -> str:
@@ -118,17 +97,3 @@ def stem(file: str) -> str:
     path = Path(file)
     name = path.name if path.name not in ("", "..") else path.resolve().name
     return _ENDINGS.sub("", name) or "audit"
-
-
-def fails(document: Mapping[str, Any], fail_on: FailOn) -> bool:
-    """Whether a check came to the verdict or a worse one; ``cannot tell`` is none of them."""
-    worse = {"concern"} if fail_on is FailOn.CONCERN else {"concern", "note"}
-    return any(check["verdict"] in worse for check in document["checks"])
-
-
-def open_page(page: Path) -> None:
-    """Opens a page in a browser, or says where it is where none could be started."""
-    import webbrowser
-
-    if not webbrowser.open(page.resolve().as_uri()):
-        typer.echo(f"no browser could be started; the page is {page}", err=True)

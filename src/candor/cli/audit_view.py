@@ -1,4 +1,4 @@
-"""An audit in the terminal: a live line while the file is read, and a table of verdicts."""
+"""An audit or an experiment in the terminal: a live line while it works, and a table of verdicts."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from candor.records import Verdict
-from candor.report.preferences import words
-from candor.report.preferences.document import Document, parse
+from candor.report.checks import words
+from candor.report.checks.compare import facts
+from candor.report.checks.document import Document, parse
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -30,12 +31,15 @@ ROOM_FOR_A_TABLE = 110
 WORTH_A_LINE = 2.0
 """Seconds from which a piece of work leaves a line behind."""
 
+FACTS = 5
+"""Facts of an audit that are told in its first line; the page has the others."""
+
 LINES_SECONDS = 10.0
 """Where there is no live line, what goes on is told at most this often."""
 
 
 def lines(raw: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """What the terminal shows of an audit's document: what was read, the table, and the verdict in one sentence.
+    """What the terminal shows of a document: what was read, the table, and the verdict in one sentence.
 
     Raises InputError where it is no such document.
     """
@@ -97,11 +101,14 @@ def _table(rows: Iterable[tuple[words.Face, str, str, str]]) -> Table:
 
 def read_sentence(document: Document) -> str:
     """What was read, such as ``pairs.jsonl: 10,000 comparisons of 3,100 prompts by 48 annotators``."""
-    told = {key: f"{value:,}" for key, value in document.data.items() if isinstance(value, int)}
-    said = _counted(document, "comparison") if "comparisons" in told else "comparisons"
-    said += f" of {_counted(document, 'prompt')}" if "prompts" in told else ""
+    if document.kind.name != "preferences":
+        told = "; ".join(f"{label}: {text}" for label, text in facts(document.data)[:FACTS])
+        return f"{document.source}{': ' if told else ''}{told}"
+    counts = {key: f"{value:,}" for key, value in document.data.items() if isinstance(value, int)}
+    said = _counted(document, "comparison") if "comparisons" in counts else "comparisons"
+    said += f" of {_counted(document, 'prompt')}" if "prompts" in counts else ""
     if document.data.get("annotators"):
-        said += f" by {told['annotators']} annotators" if document.data["annotators"] > 1 else " by one annotator"
+        said += f" by {counts['annotators']} annotators" if document.data["annotators"] > 1 else " by one annotator"
     return f"{document.source}: {said}"
 
 

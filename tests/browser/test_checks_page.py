@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from candor.report.preferences import write_audit
+from candor.report.checks import write_page
 from contrast import CONTRAST
 from fake_audit import FakeAudit, document
 
@@ -27,7 +27,7 @@ HOSTILE = (
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = document(FakeAudit(hostile=HOSTILE, against=True, annotators=48))
     made["checks"][3]["examples"][0]["texts"]["prompt"] = "A long text. " * 400
-    return write_audit(made, tmp_path_factory.mktemp("audits") / "pairs")
+    return write_page(made, tmp_path_factory.mktemp("audits") / "pairs")
 
 
 @pytest.fixture

@@ -1,19 +1,21 @@
-"""Puts the page of an audit together: verdicts first, then every check with its numbers, charts and examples."""
+"""Puts the page together: verdicts first, then every check with its numbers, charts and examples."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import Any
 
 from candor.records import Chart, Check, Example, Finding
 from candor.report import shell
+from candor.report.checks import charts, compare, words
+from candor.report.checks.document import Document, tallies
+from candor.report.checks.kinds import source_name
+from candor.report.checks.telling import ROWS
+from candor.report.checks.values import clip_label
 from candor.report.figures import Figure
 from candor.report.numbers import seconds_as_text
-from candor.report.preferences import charts, compare, words
-from candor.report.preferences.document import Document, tallies
 
 LARGEST = 5_000_000  # bytes of a page
 
@@ -24,7 +26,7 @@ class Detail:
 
     text: int = shell.LONGEST_TEXT
     examples: int = 6
-    rows: int = charts.ROWS
+    rows: int = ROWS
     charts: int = 6
     findings: int = 80
     changes: int = 120
@@ -64,7 +66,7 @@ class ShownFinding:
 
 @dataclass(frozen=True)
 class ShownCheck:
-    """A check as the page tells it. ``more`` counts what is only in audit.json: findings, examples, charts."""
+    """A check as the page tells it. ``more`` counts what is only in the document: findings, examples, charts."""
 
     id: str
     check: Check
@@ -77,9 +79,9 @@ class ShownCheck:
     more: Mapping[str, int]
 
 
-def render_page(document: Document) -> str:
+def render(document: Document) -> str:
     """The whole page as text; every string of the document is escaped by the template engine."""
-    template = shell.environment().get_template("preferences.html")
+    template = shell.environment().get_template("checks.html")
     for detail in DETAILS:
         text = template.render(**context(document, detail))
         if len(text.encode("utf-8")) <= LARGEST:
@@ -96,15 +98,16 @@ def context(document: Document, detail: Detail) -> dict[str, Any]:
     urgency = list(words.FACES)
     return {
         "document": document,
+        "kind": document.kind,
         "data": document.data,
-        "file": file_name(document.source),
-        "style": shell.style("preferences.css"),
-        "script": shell.script("preferences.js"),
+        "file": source_name(document.source),
+        "style": shell.style("checks.css"),
+        "script": shell.script("checks.js"),
         "sentence": words.verdict_sentence(document.checks),
         "rest": words.rest_sentence(document.checks),
         "checks": sorted(checks, key=lambda one: urgency.index(one.check.verdict)),
         "groups": [(name, f"g{i}-{_slug(name)}", inside) for i, (name, inside) in enumerate(groups.items())],
-        "faces": list(words.FACES.values()),
+        "faces": [(face, document.kind.means(verdict)) for verdict, face in words.FACES.items()],
         "counts": [(words.FACES[verdict], document.counts[verdict]) for verdict in words.FACES],
         "facts": compare.facts(document.data),
         "dropped": tallies(document.data, "dropped"),
@@ -120,7 +123,7 @@ def context(document: Document, detail: Detail) -> dict[str, Any]:
 def shown(check: Check, id: str, document: Document, detail: Detail) -> ShownCheck:
     """A check with as much of it as ``detail`` allows."""
     figures = [
-        charts.figure(_clipped(chart), f"{id}-{i}", rows=detail.rows)
+        charts.figure(_clipped(chart), f"{id}-{i}", rows=detail.rows, file=document.kind.document)
         for i, chart in enumerate(check.charts[: detail.charts])
     ]
     examples = check.examples[: detail.examples]
@@ -142,27 +145,22 @@ def shown(check: Check, id: str, document: Document, detail: Detail) -> ShownChe
     )
 
 
-def file_name(source: str) -> str:
-    """The last part of where the data came from."""
-    return PurePath(source).name or source
-
-
 def _finding(finding: Finding) -> ShownFinding:
     value, interval = words.measured(words.estimate(finding), words.unit_of(finding.metric, finding))
-    subject = charts.clip_label(words.subject(finding), 80)
-    reason = charts.clip_label(str(finding.details.get("not_measured", "")), 200)
+    subject = clip_label(words.subject(finding), 80)
+    reason = clip_label(str(finding.details.get("not_measured", "")), 200)
     return ShownFinding(words.spoken(finding.metric), subject, value, interval, finding.n, reason)
 
 
 def _example(example: Example, source: str, detail: Detail) -> ShownExample:
-    name = file_name(example.file or source)
-    texts = [(charts.clip_label(title, 60), shell.clip(text, detail.text)) for title, text in example.texts.items()]
+    name = source_name(example.file or source)
+    texts = [(clip_label(title, 60), shell.clip(text, detail.text)) for title, text in example.texts.items()]
     most = 2 * detail.examples + 2  # of a ranking of many responses
     return ShownExample(f"{name}:{example.row}", example.row, name, shell.clip(example.why, 400), tuple(texts[:most]))
 
 
 def _clipped(chart: Chart) -> Chart:
-    title, x_title, y_title = (charts.clip_label(text, 120) for text in (chart.title, chart.x_title, chart.y_title))
+    title, x_title, y_title = (clip_label(text, 120) for text in (chart.title, chart.x_title, chart.y_title))
     return replace(chart, title=title, x_title=x_title, y_title=y_title)
 
 

@@ -15,12 +15,13 @@ import pytest
 
 from candor.errors import InputError
 from candor.records import Chart, Check, Example, Verdict, to_json
+from candor.report.checks import charts, check_place, planes, render_page, words, write_page
+from candor.report.checks.compare import against, facts
+from candor.report.checks.document import parse, tallies, visible
+from candor.report.checks.kinds import KINDS
+from candor.report.checks.page import LARGEST
 from candor.report.numbers import Estimate
-from candor.report.preferences import charts, check_place, render_audit, words, write_audit
-from candor.report.preferences.compare import against, facts
-from candor.report.preferences.document import parse, tallies, visible
-from candor.report.preferences.page import LARGEST
-from candor.results.preferences import audit_frame, audit_html
+from candor.results.checks import checks_frame, checks_html
 from fake_audit import FakeAudit, change, document
 
 HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\" ' & {{ 7 * 7 }} \x1b[31m"
@@ -28,12 +29,12 @@ HOSTILE = "</script><script>alert('x')</script><img src=x onerror=alert(1)>\" ' 
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render_audit(document(FakeAudit(against=True)))
+    return render_page(document(FakeAudit(against=True)))
 
 
 @pytest.fixture(scope="module")
 def hostile() -> str:
-    return render_audit(document(FakeAudit(source=f"data/{HOSTILE}", hostile=HOSTILE, against=True, annotators=20)))
+    return render_page(document(FakeAudit(source=f"data/{HOSTILE}", hostile=HOSTILE, against=True, annotators=20)))
 
 
 class Tags(HTMLParser):
@@ -95,9 +96,9 @@ def test_what_is_not_measured_is_said_and_never_a_number(page: str) -> None:
     assert "no context size was given" in check
     assert not re.search(r"\b(nan|None|inf)\b", Tags(page).text, re.IGNORECASE)
     control = document(FakeAudit(charts=False))
-    before = render_audit(control).count("not measured")
+    before = render_page(control).count("not measured")
     control["checks"][2]["findings"][0]["estimate"] = None
-    assert render_audit(control).count("not measured") > before
+    assert render_page(control).count("not measured") > before
 
 
 def test_rows_left_out_are_told_with_reason_and_lines(page: str) -> None:
@@ -108,7 +109,7 @@ def test_rows_left_out_are_told_with_reason_and_lines(page: str) -> None:
     assert "<td>2</td><td>5012, 5013</td>" in part
     without = document(FakeAudit(charts=False))
     without["data"] |= {"dropped": {}, "bad": {}}
-    assert "No row was left out." in render_audit(without)
+    assert "No row was left out." in render_page(without)
 
 
 def test_two_files_stand_side_by_side_with_differences(page: str) -> None:
@@ -121,7 +122,7 @@ def test_two_files_stand_side_by_side_with_differences(page: str) -> None:
     assert '<b>+5 points</b><span class="quiet">, clear</span></td><td class="ci">[+2, +8]</td>' in part
     assert "−0.06" in part
     assert "not measured" in part
-    assert 'id="against"' not in render_audit(document(FakeAudit(charts=False)))
+    assert 'id="against"' not in render_page(document(FakeAudit(charts=False)))
 
 
 def test_a_difference_has_one_sign() -> None:
@@ -147,13 +148,13 @@ def test_changes_that_lead_the_wrong_way_round_are_refused() -> None:
 
 
 def test_a_file_without_concerns_and_one_without_checks() -> None:
-    good = render_audit(document(FakeAudit(concerns=False, charts=False)))
+    good = render_page(document(FakeAudit(concerns=False, charts=False)))
     assert "No concern in 8 checks." in good
     assert "Among them: 1 note, 5 fine and 2 that these data cannot answer." in good
-    empty = render_audit(document(FakeAudit(checks=False)))
+    empty = render_page(document(FakeAudit(checks=False)))
     assert "Nothing was checked." in empty
     assert "No check was made of this file." in empty
-    bare = render_audit({"kind": "preferences", "source": "x.jsonl"})
+    bare = render_page({"kind": "preferences", "source": "x.jsonl"})
     assert "Nothing is recorded of what was read." in bare
     assert "not recorded" in bare
 
@@ -214,10 +215,10 @@ def test_any_file_gives_a_page_of_at_most_five_megabytes(count: int) -> None:
     made = [replace(check, name=f"n{i}", group=f"group {i // 5}", charts=(chart,) * (i == 0)) for i in range(count)]
     raw["checks"] = to_json(made)
     raw["data"]["dropped"] = {f"{text[:2000]}{i}": {"count": 9, "first_lines": list(range(99))} for i in range(500)}
-    page = render_audit(raw)
+    page = render_page(raw)
     assert len(page.encode()) <= LARGEST
     assert "shows less of each check" in page
-    assert "shows less of each check" not in render_audit(document(FakeAudit(charts=False)))
+    assert "shows less of each check" not in render_page(document(FakeAudit(charts=False)))
 
 
 # Charts
@@ -232,7 +233,12 @@ ONE_ROW: dict[str, dict[str, Any]] = {
     "bars": {"label": "a", "value": 3.0, "series": ""},
     "curve": {"series": "", "x": 1.0, "y": 2.0, "low": None, "high": None},
     "points": {"label": "a", "x": 1.0, "y": 2.0, "flagged": False},
-}
+    "plane": {
+        "label": "a", "series": "", "x": 1.0, "x_low": 0.5, "x_high": 1.5, "y": 2.0, "y_low": 1.0, "y_high": 3.0,
+        "flagged": False,
+    },
+    "map": {"label": "a", "x": "b", "y": "c", "value": 1.0},
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ONE_ROW)
@@ -293,6 +299,92 @@ def test_flagged_marks_differ_in_shape_and_have_a_legend() -> None:
     rows = [ONE_ROW["points"], {**ONE_ROW["points"], "x": 3.0, "flagged": True}]
     assert [key.shape for key in charts.figure(chart("points", rows), "p").keys] == ["diamond", "circle"]
     assert charts.figure(chart("points", rows[:1]), "p").keys == ()
+
+
+def cross(label: str, x: float, y: float, **more: Any) -> dict[str, Any]:
+    ends = {"x_low": x - 0.1, "x_high": x + 0.1, "y_low": y - 0.1, "y_high": y + 0.1}
+    return {"label": label, "series": "", "x": x, "y": y, "flagged": False} | ends | more
+
+
+def test_a_plane_tells_series_by_shape_and_flagged_ones_by_filling() -> None:
+    rows = [cross("a", 0.1, 0.5, series="data"), cross("b", 0.5, 0.2, series="reward", flagged=True)]
+    drawn = charts.figure(chart("plane", rows, x_title="helpfulness", y_title="honesty (share)"), "plane")
+    assert [(key.label, key.shape, key.hollow) for key in drawn.keys] == [
+        ("data", "circle", False), ("reward", "square", False), ("flagged", "circle", False),
+        ("not flagged", "circle", True),
+    ]  # fmt: skip
+    assert "b, reward: helpfulness 0.50 [0.40, 0.60], honesty (share) 20% [10, 30]" in drawn.picture
+    assert [one.css_class for one in drawn.drawings] == ["wide", "narrow"]
+    assert charts.figure(chart("plane", [cross("a", 0, 0)]), "plane").keys == ()
+
+
+def test_labels_of_a_plane_cover_neither_each_other_nor_a_point() -> None:
+    domains = {"x": (0.0, 1.0), "y": (0.0, 1.0)}
+    crowd = [cross(f"point {i}", 0.5, 0.5 + 0.001 * i, flagged=i == 9) for i in range(10)]
+    kept = planes.placed(crowd, domains, (340, 330), 16)
+    assert kept[0]["label"] == "point 9"
+    assert len(kept) < 10
+    apart = [cross(f"point {i}", 0.1 + 0.2 * (i % 4), 0.1 + 0.1 * i) for i in range(8)]
+    assert len(planes.placed(apart, domains, (900, 460), 16)) == 8
+
+
+def test_a_map_orders_numbers_keeps_names_and_writes_values_into_cells() -> None:
+    rows = [{"label": "", "x": x, "y": y, "value": x * y} for x in (10.0, 0.5) for y in (2.0, 1.0, 3.0)]
+    spec = charts.figure(chart("map", rows), "map").drawings[0].spec
+    assert '["0.5", "10"]' in json.dumps(spec["layer"][0]["encoding"]["x"]).replace("\\", "")
+    assert '["3", "2", "1"]' in json.dumps(spec["layer"][0]["encoding"]["y"]).replace("\\", "")
+    named = [{"label": "", "x": x, "y": "r", "value": v} for x, v in (("q", 0.25), ("p", None))]
+    drawn = charts.figure(chart("map", named, title="share of prompts"), "named")
+    assert "x q, y r: 25.0%" in drawn.picture
+    assert "x p, y r: not measured" in drawn.picture
+
+
+def cells_of(drawn: Any) -> Any:
+    (values,) = drawn.drawings[0].spec["datasets"].values()
+    return values
+
+
+def test_a_map_keeps_every_cell_and_turns_its_colour_at_the_reference() -> None:
+    rows = [{"label": "", "x": i % 12, "y": i // 12, "value": i - 70.0} for i in range(144)]
+    drawn = charts.figure(chart("map", rows, reference=0.0), "map")
+    assert drawn.note == ""
+    cells = cells_of(drawn)
+    assert len(cells) == 144
+    assert len({cell["c"] for cell in cells}) == 2
+    assert cells[70]["o"] == min(cell["o"] for cell in cells)
+    assert max(cell["o"] for cell in cells) <= planes.STRONGEST
+    assert len({cell["c"] for cell in cells_of(charts.figure(chart("map", rows), "map"))}) == 1
+
+
+# Kinds
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_page_in_its_own_words(kind: str) -> None:
+    raw = document(FakeAudit(charts=False)) | {"kind": kind, "data": {"facts": [["Prompts", 1200], ["Judge", None]]}}
+    page = render_page(raw)
+    assert f'<p class="kicker">{KINDS[kind].title} <b class="file">' in page
+    assert "<dt>Prompts</dt><dd>1,200</dd>" in page
+    assert "<dt>Judge</dt><dd>not measured</dd>" in page
+    assert ("audit.json" in page) is KINDS[kind].audit
+    assert (f"{kind}.json" in page) is not KINDS[kind].audit
+    assert ("Associations" in page) is (kind == "preferences")
+    assert checks_frame(raw).height > 0
+
+
+def test_an_experiment_lies_beside_what_it_ran(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    raw = document(FakeAudit(charts=False)) | {"kind": "frontier"}
+    check_place(tmp_path, "frontier")
+    for _ in range(2):
+        assert write_page(raw, tmp_path) == tmp_path / "frontier.html"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells", "frontier.html", "frontier.json"]
+    write_page(raw | {"kind": "judges"}, tmp_path)
+    with pytest.raises(InputError, match="something other than an audit"):  # the control
+        check_place(tmp_path, "reward")
+    (tmp_path / "judges.json").write_text('{"kind": "mine"}')
+    with pytest.raises(InputError, match=r"judges\.json there is none of kind judges"):
+        check_place(tmp_path, "judges")
 
 
 # Numbers and words
@@ -384,11 +476,11 @@ def test_verdicts_that_moved_are_told_by_check() -> None:
 
 def test_both_files_are_written_and_an_earlier_audit_is_replaced(tmp_path: Path) -> None:
     out = tmp_path / "audits" / "pairs"
-    page = write_audit(document(FakeAudit(charts=False)), out)
+    page = write_page(document(FakeAudit(charts=False)), out)
     assert page == out / "preferences.html"
     assert sorted(path.name for path in out.iterdir()) == ["audit.json", "preferences.html"]
     assert json.loads((out / "audit.json").read_text()) == json.loads(json.dumps(document(FakeAudit(charts=False))))
-    write_audit(document(FakeAudit(concerns=False, charts=False)), out)
+    write_page(document(FakeAudit(concerns=False, charts=False)), out)
     assert "No concern" in page.read_text()
     assert sorted(path.name for path in out.parent.iterdir()) == ["pairs"]
 
@@ -398,7 +490,7 @@ def test_numbers_of_numpy_and_endless_ones_and_half_characters_are_written(tmp_p
     finding = raw["checks"][2]["findings"][0]
     finding |= {"estimate": np.float64(0.5), "n": np.int64(7), "ci_low": math.nan, "ci_high": np.float32("inf")}
     raw["checks"][0]["examples"][0]["texts"]["prompt"] = "half \ud800 a character"
-    write_audit(raw, tmp_path / "out")
+    write_page(raw, tmp_path / "out")
     read = json.loads((tmp_path / "out" / "audit.json").read_text())
     written = read["checks"][2]["findings"][0]
     assert (written["estimate"], written["n"], written["ci_low"], written["ci_high"]) == (0.5, 7, None, None)
@@ -415,23 +507,23 @@ def test_a_place_that_holds_something_else_is_refused_and_left_alone(tmp_path: P
     (other / "audit.json").write_text('{"kind": "reward"}')
     for place in (foreign, tmp_path / "file", other):
         with pytest.raises(InputError, match=re.escape(str(place))):
-            write_audit(document(FakeAudit(charts=False)), place)
+            write_page(document(FakeAudit(charts=False)), place)
         with pytest.raises(InputError):
-            check_place(place)
+            check_place(place, "preferences")
     assert (foreign / "thesis.tex").read_text() == "years of work"
     (tmp_path / "empty").mkdir()
-    check_place(tmp_path / "empty")
-    check_place(tmp_path / "not there yet")
+    check_place(tmp_path / "empty", "preferences")
+    check_place(tmp_path / "not there yet", "preferences")
 
 
 def test_notes_beside_an_earlier_audit_are_not_deleted(tmp_path: Path) -> None:
-    write_audit(document(FakeAudit(charts=False)), tmp_path / "out")
+    write_page(document(FakeAudit(charts=False)), tmp_path / "out")
     (tmp_path / "out" / "notes.md").write_text("mine")
     with pytest.raises(InputError, match=r"notes\.md"):
-        write_audit(document(FakeAudit(charts=False)), tmp_path / "out")
+        write_page(document(FakeAudit(charts=False)), tmp_path / "out")
 
 
-@pytest.mark.parametrize("raw", [{}, {"kind": "reward"}, {"kind": "preferences", "checks": [{"name": "x"}]}, []])
+@pytest.mark.parametrize("raw", [{}, {"kind": "thesis"}, {"kind": "preferences", "checks": [{"name": "x"}]}, []])
 def test_what_is_no_audit_is_refused(raw: Any) -> None:
     with pytest.raises(InputError, match=r"audit\.json"):
         parse(raw)
@@ -442,13 +534,13 @@ def test_what_is_no_audit_is_refused(raw: Any) -> None:
 
 def test_a_notebook_gets_a_table_and_a_frame() -> None:
     raw = document(FakeAudit(hostile="<script>"))
-    html = audit_html(raw)
+    html = checks_html(raw)
     assert html.count("<tr>") == 9
     assert "<script>" not in html
     assert "▲ concern" in html
-    frame = audit_frame(raw)
+    frame = checks_frame(raw)
     assert frame.columns[:5] == ["check", "group", "verdict", "metric", "subject"]
     assert frame.height == sum(len(check["findings"]) for check in raw["checks"])
     assert frame.filter(check="agreement")["estimate"].to_list() == [0.712, 0.412]
-    empty = audit_frame(document(FakeAudit(checks=False)))
+    empty = checks_frame(document(FakeAudit(checks=False)))
     assert (empty.height, empty.schema) == (0, frame.schema)

@@ -22,16 +22,13 @@ class Face:
     word: str
     symbol: str
     css: str
-    means: str
 
 
 FACES: dict[Verdict, Face] = {
-    Verdict.CONCERN: Face("concern", "▲", "v-concern", "Mend it, or know what training on these data will teach."),
-    Verdict.NOTE: Face("note", "●", "v-note", "Worth knowing. Nothing has to be mended."),
-    Verdict.CANNOT_TELL: Face(
-        "cannot tell", "?", "v-unknown", "The data do not answer the question; the check says why."
-    ),
-    Verdict.FINE: Face("fine", "✓", "v-fine", "Looked for, and not found, as far as this many rows can tell."),
+    Verdict.CONCERN: Face("concern", "▲", "v-concern"),
+    Verdict.NOTE: Face("note", "●", "v-note"),
+    Verdict.CANNOT_TELL: Face("cannot tell", "?", "v-unknown"),
+    Verdict.FINE: Face("fine", "✓", "v-fine"),
 }
 """In the order in which a reader wants to see them."""
 

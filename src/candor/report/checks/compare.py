@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import Any
 
 from candor.records import Check
+from candor.report.checks import words
+from candor.report.checks.document import Change, Document, Other
+from candor.report.checks.kinds import source_name
+from candor.report.checks.values import clip_label, plain_number
 from candor.report.numbers import Estimate, direction, number
-from candor.report.preferences import words
-from candor.report.preferences.charts import clip_label
-from candor.report.preferences.document import Change, Document, Other
 
 FACTS: tuple[tuple[str, str], ...] = (
     ("format", "Format"),
@@ -72,8 +72,20 @@ class Against:
 
 
 def facts(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was read, as (label, text); what the document lacks is left out, what it holds as null was not measured."""
-    return [(label, _fact(data, key)) for key, label in FACTS if key in data]
+    """What was read, as (label, text); what the document lacks is left out, what it holds as null was not measured.
+
+    ``data["facts"]`` holds pairs of label and value; of preference data the rest is known by name.
+    """
+    told = [(str(label), _told(value)) for label, value in data.get("facts", ())]
+    return told + [(label, _fact(data, key)) for key, label in FACTS if key in data]
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "not measured"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return plain_number(float(value), "number") if isinstance(value, int | float) else str(value)
 
 
 def _fact(data: Mapping[str, Any], key: str) -> str:
@@ -99,12 +111,12 @@ def against(document: Document, most: int) -> Against:
     other = document.against
     assert other is not None
     here, there = dict(facts(document.data)), dict(facts(other.data))
-    labels = [label for _, label in FACTS if label in here or label in there]
+    labels = dict.fromkeys([*here, *there])
     changes = sorted(
         (_change(change, document, other) for change in other.changes), key=lambda change: not change.clear
     )
     return Against(
-        file=PurePath(other.source).name or other.source,
+        file=source_name(other.source),
         source=other.source,
         facts=tuple((label, there.get(label, "–"), here.get(label, "–")) for label in labels),
         verdicts=tuple(_verdicts(document.checks, other.checks)),

@@ -1,4 +1,4 @@
-"""The audit's document: what ``audit.json`` holds, read into records. Nothing here knows how it is shown."""
+"""The document of an audit or an experiment, read into records. Nothing here knows how it is shown."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 from candor.errors import InputError
 from candor.records import Check, Verdict
+from candor.report.checks.kinds import Kind, kind_of
 from candor.report.numbers import Estimate
-
-KIND = "preferences"
 
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 """Control characters, but for tab and new line, overrides of the reading direction, and halves of characters."""
@@ -29,7 +28,7 @@ class Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One measure of both files; ``difference`` is after minus before."""
+    """One measure of both; ``difference`` is after minus before."""
 
     check: str
     metric: str
@@ -43,7 +42,7 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Other:
-    """The file that the audited one is compared with; it counts as ``before``."""
+    """What the audited file or model is compared with; it counts as ``before``."""
 
     source: str
     data: Mapping[str, Any]
@@ -53,8 +52,9 @@ class Other:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One audit of a preference file."""
+    """One audit or experiment."""
 
+    kind: Kind
     source: str
     version: str = ""
     seed: int | None = None
@@ -73,14 +73,14 @@ class Document:
 def parse(raw: Mapping[str, Any]) -> Document:
     """Reads a document; what it lacks was not measured, and control characters are made visible.
 
-    Raises InputError where it is no document of an audit of preferences.
+    Raises InputError where it is of no known kind, or cannot be read.
     """
-    if not isinstance(raw, Mapping) or raw.get("kind") != KIND:
-        raise InputError("this is no audit of preferences", where="audit.json", fix=f'expected "kind": "{KIND}"')
+    kind = kind_of(raw)
     clean = plain(raw, text=visible)
     try:
         other = clean.get("against")
         read = Document(
+            kind=kind,
             source=str(clean.get("source", "")),
             version=str(clean.get("candor", "")),
             seed=clean.get("seed"),
@@ -93,7 +93,7 @@ def parse(raw: Mapping[str, Any]) -> Document:
         _check_direction(read)
         return read
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"the document cannot be read: {error}", where="audit.json") from error
+        raise InputError(f"the document cannot be read: {error}", where=kind.document) from error
 
 
 def _other(raw: Mapping[str, Any]) -> Other:
