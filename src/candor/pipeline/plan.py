@@ -7,7 +7,7 @@ finished stage is recognised wherever it was made.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,23 @@ def make_plan(recipe: Recipe) -> tuple[Planned, ...]:
             config=stage.model_dump(mode="json"),
         )
     return tuple(planned.values())
+
+
+def needed_for(name: str | None, plan: Sequence[Planned]) -> tuple[Planned, ...]:
+    """The stage called ``name`` and all that it needs, in the plan's order; None: the whole plan.
+
+    Raises InputError where no stage is called so.
+    """
+    if name is None:
+        return tuple(plan)
+    named = [planned for planned in plan if planned.name == name]
+    if not named:
+        raise InputError(f"no stage is called {name!r}", fix=f"stages: {', '.join(planned.name for planned in plan)}")
+    found = {name}
+    for planned in reversed(plan):  # inputs come before what they are for
+        if planned.name in found:
+            found |= {source.name for source in planned.inputs.values()}
+    return tuple(planned for planned in plan if planned.name in found)
 
 
 def panel_of(planned: Planned, plan: tuple[Planned, ...]) -> tuple[PanelConfig, str]:

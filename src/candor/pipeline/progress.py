@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from candor.runs.provenance import now
 from candor.storage import StorageError, writing
 
-SHOWN = ("loss", "accuracy", "reward", "kl", "length")
+SHOWN = ("loss", "accuracy", "reward", "kl", "length", "minutes left")
 """The metrics worth a place on a progress line, in this order."""
 
 PLAIN_SECONDS = 10.0

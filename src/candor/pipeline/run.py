@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from candor.pipeline.audit import run_audit
 from candor.pipeline.compare import run_compare
 from candor.pipeline.context import Context, device
 from candor.pipeline.lastgood import finite
-from candor.pipeline.plan import VERSIONS, Planned, check_sources, make_plan
+from candor.pipeline.plan import VERSIONS, Planned, check_sources, make_plan, needed_for
 from candor.pipeline.ppo import run_ppo
 from candor.pipeline.progress import Logged, Reporter, Silent, working
 from candor.pipeline.reward import run_reward
@@ -30,7 +31,30 @@ from candor.runs import RunStore, Status, Work, locked, write_json, write_text
 from candor.storage import disk_failures
 
 
-def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None, tracker: Tracker | None = None) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What of a recipe is made: by default all of it.
+
+    ``until``: that stage and those that it needs, no others. ``audits``: the stages whose policies are audited; None:
+    every one. ``report``: whether the page is written.
+    """
+
+    until: str | None = None
+    audits: Collection[str] | None = None
+    report: bool = True
+
+
+WHOLE = Scope()
+
+
+def run(
+    recipe: Recipe,
+    out: Path,
+    *,
+    tell: Reporter | None = None,
+    tracker: Tracker | None = None,
+    scope: Scope = WHOLE,
+) -> Path:
     """Runs ``recipe`` in the directory ``out``, which may hold an earlier, interrupted or finished run; returns it.
 
     Stages that are finished there, or in another run beside it, are not computed again; an interrupted one goes on
@@ -51,10 +75,11 @@ def run(recipe: Recipe, out: Path, *, tell: Reporter | None = None, tracker: Tra
                 check_reward_start(stage.model)
         device(resolved.model.device)
         plan = make_plan(resolved)
+        needed_for(scope.until, plan)  # raises for a name that is none
         with locked(out), watched(tracker, out.resolve().name):
             logged.begin()
             logged.note(f"{resolved.name}, seed {resolved.seed}, in {out}")
-            _run(recipe, resolved, plan, RunStore(out), logged, tracked)
+            _run(recipe, resolved, plan, RunStore(out), logged, tracked, scope)
     return out
 
 
@@ -65,6 +90,7 @@ def _run(
     store: RunStore,
     tell: Reporter,
     tracked: Tracked,
+    scope: Scope,
 ) -> None:
     out = store.run_dir
     context = Context(recipe=resolved, plan=plan, store=store, tell=tell, reader=_reader())
@@ -73,15 +99,16 @@ def _run(
     for name in store.set_aside_others({planned.folder for planned in plan}):
         tell.note(f"{name}: not in this recipe any more, set aside")
     finished: list[tuple[Planned, Path]] = []
-    for planned in plan:
+    for planned in needed_for(scope.until, plan):
         directory = context.directory(planned)
         tracked.turn_to(planned.name, directory)
-        _make(planned, context)
+        _make(planned, context, audited=scope.audits is None or planned.name in scope.audits)
         finished.append((planned, directory))
         write_summary(out, resolved, finished)
         tracked.end(planned.index, stage_findings(planned, directory, resolved.seed))
-    with working(tell, "report"):
-        write_report(out)
+    if scope.report:
+        with working(tell, "report"):
+            write_report(out)
 
 
 def _check_directory(out: Path) -> None:
@@ -93,15 +120,15 @@ def _check_directory(out: Path) -> None:
             )
 
 
-def _make(planned: Planned, context: Context) -> None:
+def _make(planned: Planned, context: Context, *, audited: bool) -> None:
     """One stage and, where it leaves a policy, its audit. Raises InputError for a model that gives no numbers."""
     try:
-        _make_whole(planned, context)
+        _make_whole(planned, context, audited)
     except FloatingPointError as error:  # outside training, which has its own words for it
         raise InputError(str(error), where=planned.name, fix="the model it works with is broken") from error
 
 
-def _make_whole(planned: Planned, context: Context) -> None:
+def _make_whole(planned: Planned, context: Context, audited: bool) -> None:
     work = context.store.open(context.directory(planned), planned.key, name=planned.name)
     _tell_status(planned, work, context.tell)
     if not work.done:
@@ -114,7 +141,7 @@ def _make_whole(planned: Planned, context: Context) -> None:
             config=dict(planned.config),
             inputs=planned.input_keys(),
         )
-    if planned.has_policy:
+    if planned.has_policy and audited:
         run_audit(planned, context)
 
 
