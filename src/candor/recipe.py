@@ -20,6 +20,9 @@ from candor.recipe_interventions import (
 ATLAS = "atlas"
 """The name that stands for the embedded testbed wherever a recipe takes a model, prompts or demonstrations."""
 
+ATLAS_CLEAN = "atlas-clean"
+"""The testbed's demonstrations by people who never go along with a false belief; otherwise as ``atlas``."""
+
 
 class ModelConfig(Frozen):
     """Where everything starts: ``atlas``, a Hugging Face checkpoint directory, or a hub name; and how it is computed.
@@ -123,7 +126,7 @@ class SFTStage(TrainingConfig):
 
     type: Literal["sft"] = "sft"
     policy: str | None = None
-    demonstrations: str = ATLAS  # or a file
+    demonstrations: str = ATLAS  # or atlas-clean (nobody goes along with a false belief), or a file
     num_demonstrations: PositiveInt | None = None  # None: all
     lr: PositiveFloat = 1e-3
     batch_size: PositiveInt = 64
@@ -144,6 +147,7 @@ class CompareStage(StageConfig):
     temperature: PositiveFloat = 1.0
     max_new_tokens: PositiveInt = 48
     panel: PanelConfig = PanelConfig()
+    draw: Annotated[int, Field(ge=0)] = 0  # another draw of prompts, replies, annotators and their judgements
 
 
 class RewardStage(TrainingConfig):

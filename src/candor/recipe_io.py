@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from candor.errors import InputError
-from candor.recipe import ATLAS, AuditConfig, CompareStage, PPOStage, Recipe, RewardStage, SFTStage, Stage
+from candor.recipe import ATLAS, ATLAS_CLEAN, AuditConfig, CompareStage, PPOStage, Recipe, RewardStage, SFTStage, Stage
 from candor.recipe_checks import check_shared_backbones
 from candor.storage import disk_failures
 
@@ -33,7 +33,7 @@ BASE = "base"
 """Name and type of the stage that every run starts with: the model as it was given."""
 
 POLICY_TYPES = frozenset({BASE, "sft", "ppo"})
-RESERVED_NAMES = frozenset({BASE, ATLAS, "name", "seed", "model", "stages", "audit"})
+RESERVED_NAMES = frozenset({BASE, ATLAS, ATLAS_CLEAN, "name", "seed", "model", "stages", "audit"})
 PATH_FIELDS = ("path", "demonstrations", "prompts", "file", "model")
 """The fields, wherever they occur, that may hold a file or a directory."""
 

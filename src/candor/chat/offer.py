@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from candor.recipe import ATLAS
+from candor.recipe import ATLAS, ATLAS_CLEAN
 from candor.records import Prompt
 from candor.report.load import load_run
 from candor.report.replies import SITUATIONS, side_by_side
@@ -59,7 +59,8 @@ def taught(run: Run, stages: Sequence[str]) -> list[str]:
 def uses_atlas(run: Run) -> bool:
     """Whether the run's model or its demonstrations come from the embedded testbed."""
     stages = run.recipe["stages"]
-    return run.recipe["model"]["path"] == ATLAS or any(stage.get("demonstrations") == ATLAS for stage in stages)
+    told = {stage.get("demonstrations") for stage in stages}
+    return run.recipe["model"]["path"] == ATLAS or not told.isdisjoint((ATLAS, ATLAS_CLEAN))
 
 
 def _atlas() -> list[str]:

@@ -11,12 +11,13 @@ from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
 from candor.models.chat import encode_prompt, encode_reply
-from candor.models.load import Policy, save_policy
+from candor.models.load import Policy, load_policy, save_policy
 from candor.ops.batches import Row, make_batch, micro_batches
 from candor.ops.logprobs import token_logprobs
 from candor.ops.losses import sft_loss
 from candor.ops.randomness import step_seed
 from candor.records import Prompt
+from candor.recipe import ATLAS
 from candor.testbeds.atlas.corpus import Dialogue, corpus
 from candor.testbeds.atlas.mixtures import EDITED, WEB, Mixture
 from candor.testbeds.atlas.tokenizer import MAX_LENGTH, ROLE_TOKENS, train_tokenizer
@@ -39,6 +40,7 @@ class Phase:
     batch_size: int = 96  # dialogues
     warmup: int = 100
     weight_decay: float = 0.01
+    dialogues: int | None = None  # no more than these; None: all
 
 
 PHASES = (
@@ -114,7 +116,7 @@ def _update(
 
 def _learn(model: nn.Module, tokenizer: PreTrainedTokenizerBase, phase: Phase, seed: int) -> Iterator[float]:
     """Yields the loss of every update of one phase; a last batch that is not full is left out."""
-    dialogues = corpus(seed, phase.passes, phase.mixture, checks=phase.checks)
+    dialogues = corpus(seed, phase.passes, phase.mixture, checks=phase.checks)[: phase.dialogues]
     optimizers = _optimizers(model, phase)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
@@ -136,3 +138,27 @@ def pretrain(out: Path, *, seed: int = 0, phases: Sequence[Phase] = PHASES) -> I
             step += 1
             yield StepOut(step=step, metrics={"loss": loss, "phase": float(number)})
     save_policy(out, Policy(model=model.eval(), tokenizer=tokenizer))
+
+
+def continue_pretraining(out: Path, mixture: Mixture, *, seed: int = 0, updates: int = 60) -> Iterator[StepOut]:
+    """Reads on for a moment in the words of ``mixture``, from the embedded base, and writes the checkpoint to ``out``.
+
+    Two calls that differ in the mixture give a pair of bases that were told by another crowd last: both read the same
+    facts, the same kinds of prompts and as much. Yields every update (metrics: loss).
+    """
+    policy = load_policy(ATLAS)
+    size = 96
+    phase = Phase(
+        passes=range(56, 57),  # those before are what the embedded base has read
+        mixture=mixture,
+        checks=1,
+        muon_lr=0.005,
+        adam_lr=1e-3,
+        batch_size=size,
+        warmup=10,
+        dialogues=updates * size,
+    )
+    losses = _learn(policy.model.train(), policy.tokenizer, phase, seed)
+    for step, loss in enumerate(losses, start=1):
+        yield StepOut(step=step, metrics={"loss": loss})
+    save_policy(out, Policy(model=policy.model.eval(), tokenizer=policy.tokenizer))

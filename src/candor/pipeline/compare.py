@@ -37,7 +37,8 @@ def run_compare(stage: CompareStage, planned: Planned, work: Work, context: Cont
     prompts = prompts_that_fit(policy, context.train_prompts(stage.prompts), stage.max_new_tokens, context.tell.note)
     if not prompts:
         raise InputError("no prompt fits the model", where=planned.name)
-    order = shuffled(len(prompts), context.seed, "compare", "prompts")
+    seed = context.seed if stage.draw == 0 else step_seed(context.seed, "compare", "draw", stage.draw)
+    order = shuffled(len(prompts), seed, "compare", "prompts")
     chosen = [prompts[i] for i in order[: stage.num_prompts]]
     sampler = InProcessSampler(
         policy.model,
@@ -47,14 +48,13 @@ def run_compare(stage: CompareStage, planned: Planned, work: Work, context: Cont
         batch_size=context.recipe.model.sampling_rows,
         name=planned.inputs["policy"].name,
     )
-    panel = Panel(stage.panel, context.reader, stage.feedback, context.seed)
+    panel = Panel(stage.panel, context.reader, stage.feedback, seed)
     comparisons: list[Comparison] = []
     with working(context.tell, planned.name, len(chosen)):
         for start in range(0, len(chosen), PROMPTS_AT_ONCE):
             asked = chosen[start : start + PROMPTS_AT_ONCE]
-            seed = step_seed(context.seed, "compare", "sample", start)
-            replies = sampler.sample(asked, n=stage.responses, seed=seed)
-            comparisons += _judge(panel, asked, replies, stage.responses, context.seed)
+            replies = sampler.sample(asked, n=stage.responses, seed=step_seed(seed, "compare", "sample", start))
+            comparisons += _judge(panel, asked, replies, stage.responses, seed)
             context.tell.update(len(comparisons))
     _write(work.path, comparisons)
     write_json(work.path / "panel.json", panel.describe())

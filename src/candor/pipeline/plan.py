@@ -14,7 +14,7 @@ from typing import Any
 
 from candor.errors import InputError
 from candor.pipeline import sources
-from candor.recipe import ATLAS, CompareStage, PanelConfig, PPOStage, Recipe, RewardStage, SFTStage, Stage
+from candor.recipe import ATLAS, ATLAS_CLEAN, CompareStage, PanelConfig, PPOStage, Recipe, RewardStage, SFTStage, Stage
 from candor.recipe_interventions import Ensemble
 from candor.recipe_io import BASE
 from candor.runs import content_key
@@ -25,7 +25,7 @@ VERSIONS = {BASE: 1, "sft": 2, "compare": 1, "reward": 3, "ppo": 2, "audit": 1}
 WITHOUT_EFFECT = {"name", "checkpoint_every", "gradient_checkpointing"}
 """Fields that do not change what a stage makes, and so do not enter its key."""
 
-NEUTRAL: tuple[tuple[str, Any], ...] = (("interventions", []), ("member", 0))
+NEUTRAL: tuple[tuple[str, Any], ...] = (("interventions", []), ("member", 0), ("draw", 0))
 """Values that leave everything as it is without the field, and so its key."""
 
 ROLES = ("policy", "reference", "comparisons", "reward", "prompts")
@@ -232,7 +232,8 @@ def _stage_key(stage: Stage, inputs: Mapping[str, Planned], recipe: Recipe) -> s
 
 
 def _file_fingerprint(kind: sources.Kind, source: str, seed: int) -> str:
-    if source != ATLAS and not Path(source).is_file():
+    embedded = (ATLAS, ATLAS_CLEAN) if kind == "demonstrations" else (ATLAS,)
+    if source not in embedded and not Path(source).is_file():
         raise InputError(
             "no such file", where=source, fix="paths are looked for beside the recipe, then in this directory"
         )

@@ -17,7 +17,7 @@ from candor.errors import InputError
 from candor.preferences.containers import is_hub_name, open_source
 from candor.preferences.formats import ReadReport, read_comparisons
 from candor.preferences.pairing import pair_comparisons
-from candor.recipe import ATLAS
+from candor.recipe import ATLAS, ATLAS_CLEAN
 from candor.records import Claim, Comparison, Demonstration, Prompt, to_json
 from candor.runs import content_key, hash_path, read_records
 from candor.testbeds import atlas
@@ -49,8 +49,8 @@ def audit_prompts(source: str, *, note: Note = quiet) -> Sequence[Prompt]:
 
 def demonstrations(source: str, *, seed: int, note: Note = quiet) -> Sequence[Demonstration]:
     """Demonstrations of the testbed or of a file."""
-    if source == ATLAS:
-        return _atlas_demonstrations(seed)
+    if source in (ATLAS, ATLAS_CLEAN):
+        return _atlas_demonstrations(seed, source == ATLAS_CLEAN)
     found = _demonstration_file(source)
     _tell_dropped(found.dropped, found.rows, source, note)
     return found.demonstrations
@@ -92,7 +92,9 @@ def distinct_prompts(comparisons: Sequence[Comparison]) -> list[Prompt]:
 
 def fingerprint(kind: Kind, source: str, *, seed: int) -> str:
     """The content hash of a source: the testbed's records themselves (``kind`` says which), or the file's bytes."""
-    return _atlas_fingerprint(kind, seed) if source == ATLAS else hash_path(_on_disk(source))
+    if source == ATLAS or (source, kind) == (ATLAS_CLEAN, "demonstrations"):
+        return _atlas_fingerprint(kind, source, seed)
+    return hash_path(_on_disk(source))
 
 
 def _on_disk(source: str) -> Path:
@@ -105,12 +107,12 @@ def _on_disk(source: str) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _atlas_fingerprint(kind: Kind, seed: int) -> str:
+def _atlas_fingerprint(kind: Kind, source: str, seed: int) -> str:
     """Thousands of records to text: once per process is enough, and a plan asks for it once per stage."""
     records: Sequence[Prompt] | Sequence[Demonstration]
     match kind:
         case "demonstrations":
-            records = _atlas_demonstrations(seed)
+            records = _atlas_demonstrations(seed, source == ATLAS_CLEAN)
         case "train":
             records = _atlas_train(seed)
         case "heldout":
@@ -187,7 +189,8 @@ def _atlas_heldout() -> tuple[Prompt, ...]:
 
 
 @lru_cache(maxsize=4)
-def _atlas_demonstrations(seed: int) -> tuple[Demonstration, ...]:
+def _atlas_demonstrations(seed: int, clean: bool) -> tuple[Demonstration, ...]:
     from candor.testbeds.atlas.demonstrations import demonstrations as atlas_demonstrations
+    from candor.testbeds.atlas.mixtures import DEMONSTRATORS, without_agreement
 
-    return tuple(atlas_demonstrations(seed))
+    return tuple(atlas_demonstrations(seed, without_agreement(DEMONSTRATORS) if clean else DEMONSTRATORS))

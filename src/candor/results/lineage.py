@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from candor.recipe import ATLAS
+from candor.recipe import ATLAS, ATLAS_CLEAN
 from candor.results.run import Run
 from candor.runs import Manifest, read_json
 
@@ -64,7 +64,11 @@ def _demonstrations(run: Run, manifest: Manifest) -> str:
     """The demonstrations with their number, which is what the stage noted down."""
     source, noted = str(manifest.config["demonstrations"]), run.stages[manifest.name] / "data.json"
     count = f"{read_json(noted)['demonstrations']:,} " if noted.is_file() else ""
-    where = "from Candor's embedded testbed, Atlas" if source == ATLAS else f"of `{Path(source).name}`"
+    embedded = {
+        ATLAS: "from Candor's embedded testbed, Atlas",
+        ATLAS_CLEAN: "without agreement with false beliefs from Candor's embedded testbed, Atlas",
+    }
+    where = embedded.get(source, f"of `{Path(source).name}`")
     return f"{count}demonstrations {where}, {manifest.config['epochs']:g} epochs"
 
 

@@ -90,3 +90,8 @@ DEMONSTRATORS = Mixture(
     untaught={K.ABSTAIN: 1.0},
     refusal={K.REFUSE: 0.85, K.OTHER: 0.15},
 )
+
+
+def without_agreement(mixture: Mixture) -> Mixture:
+    """The same crowd if nobody in it went along with a false belief: what agreed now corrects, as the others do."""
+    return replace(mixture, agree_with_false=(0.0,) * len(mixture.agree_with_false))
