@@ -24,10 +24,15 @@ class Frozen(BaseModel):
 # --- demonstrations ---------------------------------------------------------------------------------------------------
 
 
+By = Literal["claims", "judge"]
+"""Who tells right replies from wrong: the reply's reading against the known claim, or a reader of agreement (rules)."""
+
+
 class FilterDemonstrations(Frozen):
     """Leaves out demonstrations that go along with a false belief or deny a true one."""
 
     type: Literal["filter"] = "filter"
+    by: By = "claims"
     share: Fraction = 1.0  # of the offending ones
 
 
@@ -43,16 +48,18 @@ class SyntheticDisagreement(Frozen):
 
 
 class FilterComparisons(Frozen):
-    """Leaves out comparisons won by a reply that goes along with a false belief over one that does not."""
+    """Leaves out comparisons that prefer a reply that is wrong about the known claim to one that is right."""
 
     type: Literal["filter"] = "filter"
+    by: By = "claims"
     share: Fraction = 1.0  # of the offending ones
 
 
 class Relabel(Frozen):
-    """Judges them anew: the reply that is right about the known claim wins."""
+    """Judges them anew: replies that are right about the known claim before those that are wrong."""
 
     type: Literal["relabel"] = "relabel"
+    by: By = "claims"
     share: Fraction = 1.0  # of the offending ones
 
 
@@ -60,6 +67,7 @@ class Counterfactual(Frozen):
     """Adds each comparison again with the user's belief swapped, the preference for the truth kept."""
 
     type: Literal["counterfactual"] = "counterfactual"
+    by: By = "claims"
     share: NonNegative = 1.0  # added comparisons per comparison that can be swapped
 
 

@@ -16,10 +16,11 @@ from candor.models.reading import reading_of
 from candor.models.scorer import RewardScorer
 from candor.ops.randomness import shuffled
 from candor.pipeline.context import Context, fitting
+from candor.pipeline.data_interventions import change_comparisons
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.sources import opinions_known, stage_comparisons
-from candor.pipeline.trainees import reward_to_train, save_trained_reward
+from candor.pipeline.trainees import member_seed, reward_to_train, save_trained_reward
 from candor.pipeline.watch import Watch
 from candor.preferences.pairing import pair_comparisons, split_by_prompt
 from candor.recipe import CompareStage, RewardStage
@@ -41,23 +42,24 @@ Outcome = tuple[str, float]
 def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Context) -> None:
     """Leaves ``checkpoint/`` (centred where there are demonstrations), ``metrics.jsonl`` and ``evaluation.json``.
 
-    With ``lora`` also ``adapter/``.
+    With ``lora`` also ``adapter/``. Interventions change what trains; what is held out stays as it was.
     """
     comparisons = stage_comparisons(context.directory(planned.inputs["comparisons"]))
     split = split_by_prompt(comparisons, stage.heldout, context.seed)
     reward = reward_to_train(stage, planned, context)
     stage = fitting(stage, reward.model, context)
     tokenise = partial(_examples, reward=reward, stage=stage)
-    train, heldout = tokenise(split.train), tokenise(split.heldout)
+    comparisons_used, interventions = change_comparisons(stage, split.train, context)
+    train, heldout = tokenise(comparisons_used), tokenise(split.heldout)
     _tell(train, planned.name, context)
     if not train.examples:
-        raise _nothing_to_train_on(planned.name, stage, split.train, train)
+        raise _nothing_to_train_on(planned.name, stage, comparisons_used, train)
     pad_id = int(reward.tokenizer.pad_token_id or 0)
     optimizer = adamw([reward.model], lr=stage.lr, weight_decay=stage.weight_decay, eps=stage.adam_eps)
     state = TrainState(models={"reward": reward.model}, optimizers={"reward": optimizer})
     restore(state, work, context.tell, planned.name)
     consume(
-        train_reward(state, train.examples, stage, seed=context.seed, pad_id=pad_id),
+        train_reward(state, train.examples, stage, seed=member_seed(stage, context), pad_id=pad_id),
         state=state,
         work=work,
         watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(len(train.examples), stage))),
@@ -67,7 +69,9 @@ def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Contex
     centred = replace(reward, offset=offset)
     evaluation = _evaluation(stage, planned, centred, split.heldout, heldout.examples, pad_id, context)
     save_trained_reward(work, centred, planned, context)
-    used = {"train": _counts(train), "heldout": _counts(heldout), "offset": offset}
+    used: dict[str, Any] = {"train": _counts(train), "heldout": _counts(heldout), "offset": offset}
+    if interventions:
+        used["interventions"] = interventions
     write_json(work.path / "evaluation.json", evaluation | used)
 
 

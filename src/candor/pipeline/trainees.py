@@ -67,7 +67,7 @@ def reward_to_train(stage: RewardStage, planned: Planned, context: Context) -> R
 
     Its head always trains. Raises InputError for an encoder with ``lora``.
     """
-    seed, dtype = step_seed(context.seed, "reward", "head"), _held_in(stage, context)
+    seed, dtype = step_seed(member_seed(stage, context), "reward", "head"), _held_in(stage, context)
     if stage.model is None:
         reward = reward_from_policy(context.weights(planned.inputs["policy"], dtype), seed=seed, share=True)
     else:
@@ -79,6 +79,11 @@ def reward_to_train(stage: RewardStage, planned: Planned, context: Context) -> R
         add_adapter(reward.model.base_model, stage.lora, name=REWARD, seed=_seed(stage, context))
     _settle(stage, context, reward.model)
     return reward
+
+
+def member_seed(stage: RewardStage, context: Context) -> int:
+    """The seed of a reward model's head, adapter and order of training: the recipe's, or that of another member."""
+    return context.seed if stage.member == 0 else step_seed(context.seed, "reward", "member", stage.member)
 
 
 def ppo_models(stage: PPOStage, planned: Planned, context: Context) -> PPOModels:
@@ -176,7 +181,8 @@ def _held_in(stage: TrainingConfig, context: Context) -> torch.dtype:
 
 
 def _seed(stage: SFTStage | RewardStage | PPOStage, context: Context) -> int:
-    return step_seed(context.seed, stage.type, "lora")
+    seed = member_seed(stage, context) if isinstance(stage, RewardStage) else context.seed
+    return step_seed(seed, stage.type, "lora")
 
 
 def _settle(stage: TrainingConfig, context: Context, *models: torch.nn.Module) -> None:
