@@ -75,17 +75,18 @@ class ReliabilityWeights(Frozen):
     """Weights each comparison by how far its annotator can be relied on."""
 
     type: Literal["reliability_weights"] = "reliability_weights"
-    source: Literal["fit", "gold"] = "fit"  # the annotator fit, or answers to gold items
-    gold_items: PositiveInt = 40  # per annotator, where the panel is simulated
-    power: PositiveFloat = 1.0
+    source: Literal["fit", "gold"] = "fit"  # the annotator fit (pairs that several judged), or answers to gold items
+    gold_items: PositiveInt = 40  # per annotator, where the panel is simulated; a file's own claims are its gold items
+    power: PositiveFloat = 1.0  # weight: reliability to this power, mean 1
 
 
 class AnnotatorConditional(Frozen):
     """A head per annotator on one body, added up by gold reliability into one plain head."""
 
     type: Literal["annotator_conditional"] = "annotator_conditional"
-    gold_items: PositiveInt = 40
-    power: PositiveFloat = 4.0
+    gold_items: PositiveInt = 40  # as for reliability_weights
+    power: PositiveFloat = 4.0  # a head's share: its annotator's accuracy on gold items to this power
+    shrink: PositiveFloat = 1.0  # precision of the prior that every annotator's head is that of all
 
 
 # --- the reward -------------------------------------------------------------------------------------------------------

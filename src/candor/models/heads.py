@@ -35,11 +35,16 @@ def sequence_scores(model: nn.Module, batch: PackedBatch | Batch) -> Tensor:
     pad token and so reads the wrong place where pad and end of sequence are one token. ``model`` is a Hugging Face
     sequence classifier with one label; an encoder's own head pools (:mod:`candor.models.encoders`).
     """
-    laid_out = places(batch) if isinstance(batch, Batch) else batch
     if is_encoder(model):
-        return encoder_scores(model, laid_out)
+        return encoder_scores(model, places(batch) if isinstance(batch, Batch) else batch)
+    return model.score(sequence_states(model, batch)).squeeze(-1)  # type: ignore[operator]
+
+
+def sequence_states(model: nn.Module, batch: PackedBatch | Batch) -> Tensor:
+    """Returns the body's last hidden state (N, d) at each reply's last token; not for an encoder, whose head pools."""
+    laid_out = places(batch) if isinstance(batch, Batch) else batch
     states = hidden_states(model.base_model, laid_out)  # type: ignore[arg-type]
-    return model.score(states.flatten(0, 1)[laid_out.last]).squeeze(-1)  # type: ignore[operator]
+    return states.flatten(0, 1)[laid_out.last]
 
 
 def reply_values(model: nn.Module, batch: PackedBatch) -> Tensor:

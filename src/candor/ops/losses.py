@@ -38,12 +38,13 @@ def bradley_terry(
     return -(F.logsigmoid(chosen - rejected - margin) * weight).sum() / denominator
 
 
-def plackett_luce(scores: Tensor, ranks: Tensor, *, denominator: float) -> Tensor:
+def plackett_luce(scores: Tensor, ranks: Tensor, *, denominator: float, weight: Tensor | float = 1.0) -> Tensor:
     """Plackett-Luce loss: sum over rankings and places of log sum_{j in C_i} exp(s_j) - s_i, over ``denominator``.
 
     C_i holds i and all replies ranked strictly below it. ``scores`` (R, K); ``ranks`` (R, K) long, 0 is best, equal
-    ranks are a tie (which says nothing about its members' order), -1 marks a place without a reply. With K = 2 this is
-    Bradley-Terry; with one reply at rank 0 and all others at rank 1 it is the best-of-K softmax of Ziegler 2019.
+    ranks are a tie (which says nothing about its members' order), -1 marks a place without a reply; ``weight`` (R,) or
+    one for all. With K = 2 this is Bradley-Terry; with one reply at rank 0 and all others at rank 1 it is the best-of-K
+    softmax of Ziegler 2019.
     """
     present = ranks >= 0
     below = (ranks.unsqueeze(1) > ranks.unsqueeze(2)) | torch.eye(ranks.shape[1], dtype=torch.bool, device=ranks.device)
@@ -52,4 +53,4 @@ def plackett_luce(scores: Tensor, ranks: Tensor, *, denominator: float) -> Tenso
     # A place without a reply considers nothing: its row is replaced before the logsumexp, whose gradient would be NaN.
     spread = torch.where(present.unsqueeze(2), spread, torch.zeros_like(spread))
     losses = (spread.logsumexp(-1) - scores).masked_fill(~present, 0.0)
-    return losses.sum() / denominator
+    return (losses.sum(-1) * weight).sum() / denominator

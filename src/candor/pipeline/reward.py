@@ -15,6 +15,7 @@ from candor.models.load import Reward
 from candor.models.reading import reading_of
 from candor.models.scorer import RewardScorer
 from candor.ops.randomness import shuffled
+from candor.pipeline.annotator_reliability import shared_heads, weigh
 from candor.pipeline.context import Context, fitting
 from candor.pipeline.data_interventions import change_comparisons
 from candor.pipeline.loop import consume, restore
@@ -54,17 +55,30 @@ def run_reward(stage: RewardStage, planned: Planned, work: Work, context: Contex
     _tell(train, planned.name, context)
     if not train.examples:
         raise _nothing_to_train_on(planned.name, stage, comparisons_used, train)
+    weighted, by_weight = weigh(stage, planned, split.train, train.examples, context)
+    shared, by_head = shared_heads(stage, planned, split.train, reward, context)
+    interventions += by_weight + by_head
     pad_id = int(reward.tokenizer.pad_token_id or 0)
-    optimizer = adamw([reward.model], lr=stage.lr, weight_decay=stage.weight_decay, eps=stage.adam_eps)
-    state = TrainState(models={"reward": reward.model}, optimizers={"reward": optimizer})
+    models = {"reward": reward.model} | ({} if shared is None else {"annotators": shared.heads})
+    optimizer = adamw(list(models.values()), lr=stage.lr, weight_decay=stage.weight_decay, eps=stage.adam_eps)
+    state = TrainState(models=models, optimizers={"reward": optimizer})
     restore(state, work, context.tell, planned.name)
     consume(
-        train_reward(state, train.examples, stage, seed=member_seed(stage, context), pad_id=pad_id),
+        train_reward(
+            state,
+            weighted,
+            stage,
+            seed=member_seed(stage, context),
+            pad_id=pad_id,
+            heads=None if shared is None else shared.heads,
+        ),
         state=state,
         work=work,
         watch=Watch(Watched(stage=planned.name, config=stage, total=total_updates(len(train.examples), stage))),
         tell=context.tell,
     )
+    if shared is not None:
+        shared.heads.add_up(reward.model.score, shared.shares)
     offset = _offset(stage, reward, context)
     centred = replace(reward, offset=offset)
     evaluation = _evaluation(stage, planned, centred, split.heldout, heldout.examples, pad_id, context)

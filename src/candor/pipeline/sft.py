@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from candor.errors import InputError
 from candor.models.chat import encode_prompt, encode_reply
 from candor.ops.randomness import shuffled
 from candor.pipeline.context import Context, fitting
+from candor.pipeline.data_interventions import change_demonstrations
 from candor.pipeline.loop import consume, restore
 from candor.pipeline.plan import Planned
 from candor.pipeline.trainees import policy_to_train, save_trained_policy
@@ -27,13 +29,20 @@ def run_sft(stage: SFTStage, planned: Planned, work: Work, context: Context) -> 
     if stage.num_demonstrations is not None:
         order = shuffled(len(given), context.seed, "sft", "demonstrations")
         given = [given[i] for i in order[: stage.num_demonstrations]]
+    given, interventions = change_demonstrations(stage, given, planned, context)
     rows, truncation = sft_rows(
         given,
         encode_prompt=partial(encode_prompt, policy.tokenizer),
         encode_reply=partial(encode_reply, policy.tokenizer),
         max_length=stage.max_length,
     )
-    data = {"demonstrations": len(given), "prompts_cut": truncation.cut, "dropped_too_long": truncation.dropped}
+    data: dict[str, Any] = {
+        "demonstrations": len(given),
+        "prompts_cut": truncation.cut,
+        "dropped_too_long": truncation.dropped,
+    }
+    if interventions:
+        data["interventions"] = interventions
     if truncation.cut or truncation.dropped:
         context.tell.note(
             f"{planned.name}: {truncation.cut} prompts cut, {truncation.dropped} replies too long: dropped"

@@ -27,7 +27,7 @@ class IndexPair:
 class RankedExample:
     """One tokenised comparison: its prompt and distinct replies, its pairs, and each response's (reply, rank).
 
-    Rank 0 is best; responses about which nothing was said are left out of ``ranks``.
+    Rank 0 is best; responses about which nothing was said are left out of ``ranks``. ``weight`` multiplies its loss.
     """
 
     id: str
@@ -36,6 +36,7 @@ class RankedExample:
     pairs: tuple[IndexPair, ...]
     ranks: tuple[tuple[int, int], ...]
     annotator: str = ""
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

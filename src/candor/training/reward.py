@@ -13,8 +13,11 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from candor.models.heads import sequence_scores
+from candor.models.annotator_heads import AnnotatorHeads
+from candor.models.heads import sequence_scores, sequence_states
+from candor.ops.batches import Batch
 from candor.ops.losses import bradley_terry, plackett_luce
+from candor.ops.packing import PackedBatch
 from candor.ops.randomness import batch_indices
 from candor.recipe import RewardStage
 from candor.training.layout import layout_for
@@ -41,12 +44,20 @@ def total_updates(n: int, config: RewardStage) -> int:
 
 
 def reward(
-    state: TrainState, examples: Sequence[RankedExample], config: RewardStage, *, seed: int, pad_id: int
+    state: TrainState,
+    examples: Sequence[RankedExample],
+    config: RewardStage,
+    *,
+    seed: int,
+    pad_id: int,
+    heads: AnnotatorHeads | None = None,
 ) -> Iterator[StepOut]:
     """Trains ``state.models["reward"]`` and yields after every update, from ``state.step`` to :func:`total_updates`.
 
     The loss is the sum over the batch's pairs, weighted, over its number of comparisons, whatever the micro-batches
     (which hold whole comparisons, so one that is larger than ``micro_batch_size`` stands alone). Dropout stays off.
+    With ``heads`` (in the same optimiser) each comparison is scored by its annotator's own head; then ``model`` has to
+    be a decoder.
     """
     model, optimizer = state.models["reward"].eval(), state.optimizers["reward"]
     total = total_updates(len(examples), config)
@@ -57,7 +68,7 @@ def reward(
         loss, gaps, weights = 0.0, [], []
         for part in layout.parts([example.tree for example in batch]):
             micro = [batch[i] for i in part.items]
-            scores = sequence_scores(model, part.batch)
+            scores = _scores(model, part.batch, micro, heads)
             pairs = _flat_pairs(micro, scores)
             gap = scores[pairs.chosen] - scores[pairs.rejected]
             part_loss = _loss(config, micro, scores, pairs, denominator=len(batch))
@@ -65,6 +76,10 @@ def reward(
             loss += part_loss.item()
             gaps.append(gap.detach())
             weights.append(pairs.weight)
+        if heads is not None:
+            shrinkage = heads.penalty(len(examples))
+            shrinkage.backward()
+            loss += shrinkage.item()
         lr = config.lr * cosine(state.step, total, config.warmup_steps)
         grad_norm = apply_update(optimizer, lr=lr, max_grad_norm=config.max_grad_norm)
         state.step += 1
@@ -112,6 +127,17 @@ def evaluate(
     return [outcome for i in sorted(outcomes) for outcome in outcomes[i]]
 
 
+def _scores(
+    model: nn.Module, batch: PackedBatch | Batch, examples: Sequence[RankedExample], heads: AnnotatorHeads | None
+) -> Tensor:
+    """One score (N,) per reply of ``examples``, by the head of all or by those of their annotators."""
+    if heads is None:
+        return sequence_scores(model, batch)
+    states = sequence_states(model, batch)
+    shared: Tensor = model.score(states).squeeze(-1)  # type: ignore[operator]
+    return shared + heads(states, [example.annotator for example in examples for _ in example.tree.replies])
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _FlatPairs:
     chosen: Tensor
@@ -125,7 +151,7 @@ def _flat_pairs(examples: Sequence[RankedExample], scores: Tensor) -> _FlatPairs
     rows: list[tuple[int, int, float, float]] = []
     start = 0
     for example in examples:
-        rows.extend((start + p.chosen, start + p.rejected, p.margin, p.weight) for p in example.pairs)
+        rows.extend((start + p.chosen, start + p.rejected, p.margin, p.weight * example.weight) for p in example.pairs)
         start += len(example.tree.replies)
     chosen, rejected, margin, weight = zip(*rows, strict=True)
     return _FlatPairs(
@@ -141,7 +167,8 @@ def _loss(
 ) -> Tensor:
     if config.loss == "plackett_luce":
         places, ranks = _rank_table(examples, scores.device)
-        return plackett_luce(scores[places], ranks, denominator=denominator)
+        weight = torch.tensor([example.weight for example in examples], device=scores.device)
+        return plackett_luce(scores[places], ranks, denominator=denominator, weight=weight)
     return bradley_terry(
         scores[pairs.chosen],
         scores[pairs.rejected],
