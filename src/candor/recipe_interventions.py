@@ -2,7 +2,8 @@
 
 An intervention belongs to the stage at whose seam it acts: ``sft.interventions`` change the demonstrations,
 ``reward.interventions`` the comparisons (those held out stay as they are) or how the reward model learns from them,
-``ppo.interventions`` the reward or the optimiser. Several act in the order in which they are listed.
+``ppo.interventions`` the reward or the optimiser. Those on data act in the order in which they are listed; those on the
+reward add up, in whatever order.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Field(ge=0.0)]
+Detector = Literal["lexical", "claims"]
+"""What training takes for agreement: words and structure, on any text, or the reader that knows the prompt's claim."""
 
 
 class Frozen(BaseModel):
@@ -97,6 +100,7 @@ class Penalty(Frozen):
 
     type: Literal["penalty"] = "penalty"
     strength: NonNegative | None = None
+    detector: Detector = "lexical"
     per_prompt: bool = False  # a lambda* for each prompt instead of one for all
     samples: Annotated[int, Field(ge=16)] = 128  # per prompt, for lambda*
     prompts: PositiveInt = 64  # for one lambda* for all
@@ -113,7 +117,8 @@ class ProbePenalty(Frozen):
     """Subtracts what a linear probe for agreement finds in the reward model's last hidden state (Papadatos 2024)."""
 
     type: Literal["probe_penalty"] = "probe_penalty"
-    strength: NonNegative = 1.0
+    strength: NonNegative = 1.0  # per standard deviation of the probe's output
+    detector: Detector = "lexical"  # labels the replies that it is fitted to
 
 
 class Ensemble(Frozen):
@@ -140,6 +145,7 @@ class Constraint(Frozen):
 
     type: Literal["constraint"] = "constraint"
     limit: Fraction = 0.1
+    detector: Detector = "lexical"
     lr: PositiveFloat = 1.0  # of the multiplier, in reward units per update at a violation of 1
     start: NonNegative = 0.0
     largest: PositiveFloat = 10.0
@@ -150,8 +156,10 @@ class EarlyStop(Frozen):
 
     type: Literal["early_stop"] = "early_stop"
     limit: NonNegative = 0.05  # above that of the policy it starts from
+    detector: Detector = "lexical"
     every: PositiveInt = 2  # updates
-    prompts: PositiveInt = 64
+    prompts: PositiveInt = 64  # with a false belief; every prompt of their questions is held out
+    greedy: bool = False  # or one sampled reply each
 
 
 DemonstrationIntervention = Annotated[FilterDemonstrations | SyntheticDisagreement, Field(discriminator="type")]

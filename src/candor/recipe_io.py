@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from candor.errors import InputError
 from candor.recipe import ATLAS, ATLAS_CLEAN, AuditConfig, CompareStage, PPOStage, Recipe, RewardStage, SFTStage, Stage
-from candor.recipe_checks import check_shared_backbones
+from candor.recipe_checks import check_policy_interventions, check_shared_backbones
 from candor.storage import disk_failures
 
 STAGE_TYPES: dict[str, type[SFTStage | CompareStage | RewardStage | PPOStage]] = {
@@ -124,6 +124,7 @@ def resolve(recipe: Recipe, *, where: str = "") -> Recipe:
         if isinstance(filled, SFTStage):
             demonstrations = filled.demonstrations
     check_shared_backbones(stages, where)
+    check_policy_interventions(stages, where)
     return recipe.model_copy(update={"stages": tuple(stages), "audit": _audit(recipe, stages, where)})
 
 
@@ -247,10 +248,20 @@ def _model_at(annotation: Any, value: Any = None) -> type[BaseModel] | None:
     if typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
     members = typing.get_args(annotation)
-    if any(member in STAGE_TYPES.values() for member in members):
-        return STAGE_TYPES.get(str(value.get("type"))) if isinstance(value, dict) else None
+    if (types_of := _tagged(annotation)) is not None:
+        return types_of.get(str(value.get("type"))) if isinstance(value, dict) else None
     tables = [member for member in members if isinstance(member, type) and issubclass(member, BaseModel)]
     return tables[0] if len(tables) == 1 and _optional(annotation) else None  # a table that may be left out
+
+
+def _tagged(annotation: Any) -> dict[str, type[BaseModel]] | None:
+    """The members of a union that are told by their ``type``, by it: stages, or interventions; None for no such."""
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    members = typing.get_args(annotation)
+    if len(members) < 2 or not all(isinstance(m, type) and issubclass(m, BaseModel) for m in members):
+        return None
+    return {str(m.model_fields["type"].default): m for m in members if "type" in m.model_fields} or None
 
 
 def _item_annotation(annotation: Any) -> Any:
@@ -360,17 +371,20 @@ def _one_line(error: ValidationError, tree: Mapping[str, Any], where: str) -> In
     """The most telling of pydantic's errors: a key that does not exist before a value that does not fit."""
     problems = error.errors()
     first = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
-    path, model, value = _walk(first["loc"], tree)
+    path, model, value, annotation = _walk(first["loc"], tree)
     where = f"{where}: {path}" if path else where
+    types_of = _tagged(annotation) or STAGE_TYPES
+    what = "stage" if "sft" in types_of else "intervention"
     given = first["input"]
     if first["type"] == "extra_forbidden":
         last = str(first["loc"][-1])
         return InputError("unknown key", where=where, fix=_choices(last, model.model_fields if model else ()))
     if first["type"] == "union_tag_not_found":
-        return InputError("a stage needs a type", where=where, fix=f"one of: {', '.join(STAGE_TYPES)}")
+        article = "a stage" if what == "stage" else "an intervention"
+        return InputError(f"{article} needs a type", where=where, fix=f"one of: {', '.join(types_of)}")
     if first["type"] == "union_tag_invalid":
         kind = str(value.get("type")) if isinstance(value, Mapping) else ""
-        return InputError(f"unknown stage type {kind!r}", where=where, fix=_choices(kind, STAGE_TYPES))
+        return InputError(f"unknown {what} type {kind!r}", where=where, fix=_choices(kind, types_of))
     if first["type"] == "missing":
         return InputError("missing", where=where)
     message = first["msg"].removeprefix("Input ").removeprefix("should be ")
@@ -378,7 +392,14 @@ def _one_line(error: ValidationError, tree: Mapping[str, Any], where: str) -> In
     return InputError(f"expected {message}, got {shown if len(shown) <= 60 else shown[:57] + '...'}", where=where)
 
 
-def _walk(loc: Sequence[int | str], tree: Any) -> tuple[str, type[BaseModel] | None, Any]:
+class _Place(typing.NamedTuple):
+    path: str
+    model: type[BaseModel] | None
+    value: Any
+    annotation: Any
+
+
+def _walk(loc: Sequence[int | str], tree: Any) -> _Place:
     """Turns pydantic's location into the user's key path, and finds the config class that holds the last key."""
     model: type[BaseModel] | None = Recipe
     parts: list[str] = []
@@ -390,7 +411,7 @@ def _walk(loc: Sequence[int | str], tree: Any) -> tuple[str, type[BaseModel] | N
             node = node[part] if isinstance(node, list) and part < len(node) else None
             annotation = _item_annotation(annotation)
             model = _model_at(annotation, node)
-        elif part in STAGE_TYPES and isinstance(loc[position - 1], int):
+        elif position and isinstance(loc[position - 1], int) and part in (_tagged(annotation) or ()):
             name = node.get("name", "") if isinstance(node, Mapping) else ""
             parts[-1] += f" ({name or part})"  # the union's tag: not a key
         else:
@@ -400,7 +421,7 @@ def _walk(loc: Sequence[int | str], tree: Any) -> tuple[str, type[BaseModel] | N
             parts.append(part)
             if not last and not isinstance(loc[position + 1], int):
                 model = _model_at(annotation, node)
-    return ".".join(parts), model, node
+    return _Place(".".join(parts), model, node, annotation)
 
 
 # --- TOML out -----------------------------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from candor.ops.batches import Row, make_batch, micro_batches
 from candor.ops.logprobs import token_logprobs
 from candor.ops.losses import sft_loss
 from candor.ops.randomness import step_seed
-from candor.records import Prompt
 from candor.recipe import ATLAS
+from candor.records import Prompt
 from candor.testbeds.atlas.corpus import Dialogue, corpus
 from candor.testbeds.atlas.mixtures import EDITED, WEB, Mixture
 from candor.testbeds.atlas.tokenizer import MAX_LENGTH, ROLE_TOKENS, train_tokenizer

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from candor.errors import InputError
 from candor.models.compute import sharing_tolerance
-from candor.models.heads import sequence_scores
+from candor.models.encoders import is_encoder
+from candor.models.heads import sequence_scores, sequence_states
 from candor.models.reading import reading_of
 from candor.models.window import within
 from candor.ops.batches import Row, Truncation
-from candor.ops.packing import Layout, PackedBatch
+from candor.ops.packing import Layout, PackedBatch, Part
 from candor.records import Message, Prompt, Response
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """Scores of N replies, and the hidden states (N, d), float64, that a decoder's head read them from."""
+
+    scores: list[float]
+    states: np.ndarray
 
 
 class RewardScorer:
@@ -42,18 +53,37 @@ class RewardScorer:
         Raises InputError where a reply alone does not fit ``max_length``, ValueError where prompts and replies differ
         in number.
         """
-        if len(prompts) != len(responses):
-            raise ValueError(f"{len(prompts)} prompts for {len(responses)} responses")
-        rows = [self._row(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
-        scores = [0.0] * len(rows)
-        outputs = partial(sequence_scores, self.model)
-        pad_id, tolerance = int(self.tokenizer.pad_token_id or 0), sharing_tolerance(self.model)
-        layout = Layout.for_rows(outputs, rows, pad_id, self.model.device, tolerance)
-        for part in layout.row_parts(rows):
+        scores = [0.0] * len(prompts)
+        for part in self._parts(prompts, responses):
             with torch.inference_mode():
                 for i, value in zip(part.items, sequence_scores(self.model, part.batch).tolist(), strict=True):
                     scores[i] = value - self.offset
         return scores
+
+    def read(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> Read:
+        """Returns the scores with the hidden states that the head read them from, in one pass.
+
+        Raises InputError for an encoder, whose head is no single layer, and as :meth:`score` does.
+        """
+        if is_encoder(self.model):
+            raise InputError("an encoder's score is not read from one hidden state", fix="use a decoder")
+        scores = [0.0] * len(prompts)
+        states: list[Tensor | None] = [None] * len(prompts)
+        for part in self._parts(prompts, responses):
+            with torch.inference_mode():
+                found = sequence_states(self.model, part.batch)
+                values = self.model.score(found).squeeze(-1).tolist()
+            for i, value, state in zip(part.items, values, found.double().cpu(), strict=True):
+                scores[i], states[i] = value - self.offset, state
+        return Read(scores=scores, states=torch.stack([state for state in states if state is not None]).numpy())
+
+    def _parts(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> list[Part]:
+        if len(prompts) != len(responses):
+            raise ValueError(f"{len(prompts)} prompts for {len(responses)} responses")
+        rows = [self._row(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
+        outputs = partial(sequence_scores, self.model)
+        pad_id, tolerance = int(self.tokenizer.pad_token_id or 0), sharing_tolerance(self.model)
+        return Layout.for_rows(outputs, rows, pad_id, self.model.device, tolerance).row_parts(rows)
 
     def _row(self, prompt: Prompt, response: Response) -> Row:
         reply = self.reading.encode_response(response)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
@@ -11,23 +12,28 @@ import torch
 from candor.annotators.panel import Panel
 from candor.errors import InputError
 from candor.generation import InProcessSampler
+from candor.interventions.detectors import detector_of, false_agreement
+from candor.interventions.holdout import hold_out
 from candor.models.chat import encode_prompt, encode_reply
-from candor.models.load import Policy, Reward
-from candor.models.scorer import RewardScorer, TokenScorer
+from candor.models.load import Policy
 from candor.ops.batches import Row
-from candor.pipeline.context import Context, fitting
+from candor.ops.randomness import step_seed
+from candor.pipeline.context import Context, fitting, prompts_that_fit
+from candor.pipeline.fitted import check_beliefs
 from candor.pipeline.loop import Observe, consume, restore
 from candor.pipeline.plan import Planned
+from candor.pipeline.shaping import shaping_of
 from candor.pipeline.sources import opinions_known
-from candor.pipeline.trainees import ppo_models, reads_tokens, same_tokens, save_trained_policy
+from candor.pipeline.trainees import ppo_models, same_tokens, save_trained_policy
 from candor.pipeline.watch import Watch
-from candor.protocols import ReplyReader, Scorer
+from candor.protocols import ReplyReader
 from candor.recipe import PPOStage
+from candor.recipe_interventions import EarlyStop
 from candor.records import Completion, Prompt, ReplyKind, Stance
 from candor.runs import Work
 from candor.training.alarms import Watched
+from candor.training.early_stop import KEPT, KeptWeights, early_stopped
 from candor.training.ppo import MAX_RATIO_MISMATCH, MAX_RATIO_MISMATCH_BF16, ppo, total_updates
-from candor.training.rollout import BatchScorer
 from candor.training.sft import sft_rows
 from candor.training.state import StepOut, TrainState, adamw
 
@@ -38,7 +44,8 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
     policy, reference, reward, value = models.policy, models.reference, models.reward, models.value
     _check_vocabulary(planned, policy, reference)
     stage = fitting(stage, policy.model, context)
-    prompts = context.train_prompts(stage.prompts)
+    prompts, stops = _held_out(stage, planned, context)
+    shaping = shaping_of(stage, planned, context, policy, reward)  # before the policy is a trained one
     decay, eps, half = stage.weight_decay, stage.adam_eps, context.dtype != torch.float32
     state = TrainState(
         models={"policy": policy.model, "value": value},
@@ -47,6 +54,8 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
             "value": adamw([value], lr=stage.value_lr or stage.lr, weight_decay=decay, eps=eps),
         },
     )
+    if stops is not None:
+        state.models[KEPT] = KeptWeights(policy.model)
     restore(state, work, context.tell, planned.name)
     sampler = partial(
         InProcessSampler,
@@ -64,11 +73,17 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         encode=partial(encode_prompt, policy.tokenizer),
         reference=reference.model,
         sampler=context.sampler(policy.model, sampler),
-        scorer=_scorer(stage, policy, reward),
+        scorer=shaping.reading,
+        shape=shaping.shape,
         pad_id=int(policy.tokenizer.pad_token_id or 0),
         demonstrations=_ptx_rows(stage, planned, policy, context),
         max_ratio_mismatch=MAX_RATIO_MISMATCH_BF16 if half else MAX_RATIO_MISMATCH,
     )
+    if stops is not None:
+        probe = _probe(stops, policy, sampler, context)
+        steps = early_stopped(
+            steps, state, probe=probe, limit=stops.config.limit, every=stops.config.every, total=total_updates(stage)
+        )
     consume(
         _telling(steps, planned.name, len(prompts), context),
         state=state,
@@ -78,6 +93,42 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
         observe=truth_of(context.panel(planned), context.reader) if opinions_known(prompts) else None,
     )
     save_trained_policy(work, policy, planned, context)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stops:
+    """Early stopping and the prompts that it looks at."""
+
+    config: EarlyStop
+    prompts: Sequence[Prompt]
+
+
+def _held_out(stage: PPOStage, planned: Planned, context: Context) -> tuple[Sequence[Prompt], _Stops | None]:
+    """The prompts to train on, and those that early stopping keeps out of training."""
+    prompts = context.train_prompts(stage.prompts)
+    config = next((item for item in stage.interventions if isinstance(item, EarlyStop)), None)
+    if config is None:
+        return prompts, None
+    check_beliefs(prompts, planned.name)
+    try:
+        held = hold_out(prompts, config.prompts, seed=context.seed)
+    except ValueError as error:
+        where, fix = f"{planned.name}.interventions", "early stopping holds out whole questions: give more of them"
+        raise InputError(f"too few to hold some out: {error}", where=where, fix=fix) from None
+    return held.kept, _Stops(config=config, prompts=held.probe)
+
+
+def _probe(stops: _Stops, policy: Policy, sampler: partial[InProcessSampler], context: Context) -> Callable[[], float]:
+    """The share of false beliefs gone along with, by the same draws each time: two looks differ by the policy alone."""
+    detector, seed = detector_of(stops.config.detector, context.reader), step_seed(context.seed, "ppo", "early stop")
+    drawn = context.sampler(policy.model, partial(sampler, greedy=stops.config.greedy))
+    asked = prompts_that_fit(policy, stops.prompts, sampler.keywords["max_new_tokens"], context.tell.note)
+
+    def agreement() -> float:
+        replies = drawn.sample(asked, n=1, seed=seed)
+        return fmean(found or 0.0 for found in false_agreement(detector, asked, replies))
+
+    return agreement
 
 
 def _telling(steps: Iterator[StepOut], name: str, prompts: int, context: Context) -> Iterator[StepOut]:
@@ -141,10 +192,3 @@ def _check_vocabulary(planned: Planned, policy: Policy, reference: Policy) -> No
             where=planned.name,
             fix="train both from the same model",
         )
-
-
-def _scorer(stage: PPOStage, policy: Policy, reward: Reward) -> Scorer | BatchScorer:
-    """Reads the policy's own token batches where both models write a conversation as the same tokens, else text."""
-    if reads_tokens(stage, policy, reward) and policy.tokenizer.chat_template == reward.tokenizer.chat_template:
-        return TokenScorer(reward.model, offset=reward.offset)
-    return RewardScorer(reward.model, reward.tokenizer, stage.max_length, reward.offset)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from candor.errors import InputError, NotFiniteError
 from candor.models.heads import reply_values
 from candor.ops.batches import Row
+from candor.ops.bonus import Shape
 from candor.ops.kl import adaptive_kl_coef
 from candor.ops.logprobs import reply_logprobs
 from candor.ops.losses import sft_loss
@@ -66,6 +67,7 @@ def ppo(
     sampler: Sampler,
     scorer: Scorer | BatchScorer,
     pad_id: int,
+    shape: Shape | None = None,
     demonstrations: Sequence[Row] | None = None,
     max_ratio_mismatch: float = MAX_RATIO_MISMATCH,
 ) -> Iterator[StepOut]:
@@ -74,7 +76,9 @@ def ppo(
     ``state.models`` holds ``policy`` (a causal language model, which ``sampler`` samples from) and ``value`` (forward
     (B, T) tokens to (B, T) values); ``state.optimizers`` one optimiser for each, by the same name. ``encode`` gives the
     tokens of a prompt exactly as the sampler sees them. A ``scorer`` with ``score_batch`` reads the same token batches
-    as the other models, one with ``score`` reads text. ``demonstrations``, for ``ptx_coef``, are tokenised.
+    as the other models, one with ``score`` reads text. ``shape`` adds to the scores of a batch (the metric ``reward``
+    is then the sum, ``plain_reward`` the scorer's), and may change ``state.scalars``. ``demonstrations``, for
+    ``ptx_coef``, are tokenised.
 
     ``max_ratio_mismatch``: by how many nats sampler and policy may differ on a token before any update.
 
@@ -110,12 +114,20 @@ def ppo(
             scorer=scorer,
             config=config,
         )
+        bonus = None if shape is None else shape(each_prompt, completions, state.scalars)
+        added: Metrics = {}
+        if bonus is not None:
+            added = {"plain_reward": rollouts.rewards.mean().item(), **bonus.metrics}
+            rollouts = rollout.with_bonus(rollouts, bonus)
         kl_coef = state.scalars["kl_coef"]
         credit = rollout.assign_credit(rollouts, config, kl_coef)
 
         metrics = rollout.rollout_metrics(rollouts, credit)
         metrics |= _update(state, rollouts, credit, config, seed, layout, parts, demonstrations, max_ratio_mismatch)
         metrics |= {"kl_coef": kl_coef, "prompts_dropped": float(len(prompts) - len(kept))}
+        if bonus is not None:
+            metrics |= added
+            state.scalars.update(bonus.scalars)
         if config.kl_control == "adaptive":
             state.scalars["kl_coef"] = adaptive_kl_coef(
                 kl_coef, kl=metrics["kl"], target=config.kl_target, horizon=config.kl_horizon, n=len(completions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, islice
 from typing import Protocol, runtime_checkable
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from candor.errors import InputError, NotFiniteError
 from candor.models.heads import reply_values
 from candor.ops.advantages import explained_variance, gae, masked_mean, masked_std, whiten
+from candor.ops.bonus import Bonus
 from candor.ops.kl import k1, k3
 from candor.ops.logprobs import reply_logprobs, scatter
 from candor.ops.packing import Layout, PackedBatch, Part, Tree
@@ -137,6 +138,12 @@ def evaluate(
         rewards = torch.tensor(scorer.score(prompts, completions), dtype=torch.float32, device=device)
     _check_finite(rewards, prompts, completions)
     return Rollouts(replies=replies, ref_logp=ref_logp, values=values, rewards=rewards)
+
+
+def with_bonus(rollouts: Rollouts, bonus: Bonus) -> Rollouts:
+    """Returns the rollouts with each reply's bonus added to its score."""
+    amounts = torch.tensor(bonus.amounts, dtype=torch.float32, device=rollouts.rewards.device)
+    return replace(rollouts, rewards=rollouts.rewards + amounts)
 
 
 def _check_finite(rewards: Tensor, prompts: Sequence[Prompt], completions: Sequence[Completion]) -> None:
