@@ -1,7 +1,7 @@
 """What a full factorial says: effects, interactions and Shapley values, with the training seed as the unit.
 
-``outcomes`` is an array (seeds, 2, ..., 2): the outcome of every cell, an axis for each factor, index 1 where the factor
-is as it is and 0 where it is clean. With v(S) the outcome where the factors in S are as they are and the others clean:
+``outcomes`` is an array (seeds, 2, ..., 2): the outcome of every cell, an axis for each factor, index 1 where it
+is as it is and 0 where it is clean. With v(S) the outcome where the factors in S are as they are, the others clean:
 
 - total: v(all) - v(none)
 - main effect of i: the mean, over the settings of the others, of v(S + i) - v(S)
