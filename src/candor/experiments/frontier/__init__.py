@@ -1,0 +1,1 @@
+"""The frontier: every intervention at several strengths and seeds, on the plane helpfulness x honesty."""

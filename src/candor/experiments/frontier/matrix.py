@@ -1,0 +1,167 @@
+"""Which recipes a frontier runs: the recipe's own branch as it is, and with every strength of every intervention."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from candor.errors import InputError
+from candor.experiments.frontier.catalogue import AS_IS, Intervention, Strength
+from candor.recipe import PPOStage, Recipe, RewardStage, SFTStage, Stage
+from candor.recipe_interventions import Ensemble
+from candor.recipe_io import parse_recipe, resolve
+
+_INPUTS = ("policy", "reference", "reward", "comparisons", "prompts")
+_EDITED = ("sft", "compare", "reward", "ppo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """The stages that one ppo stage rests on, by what they are; ``sft`` and ``compare`` are None where there is none.
+
+    ``recipe`` is resolved, holds these stages alone, and no intervention.
+    """
+
+    recipe: Recipe
+    ppo: str
+    start: str  # the policy that PPO starts from: the reference point that is called SFT
+    sft: str | None
+    compare: str | None
+    reward: str
+
+    def stage(self, kind: str) -> str | None:
+        return {"sft": self.sft, "compare": self.compare, "reward": self.reward, "ppo": self.ppo}[kind]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontierCell:
+    """One recipe to run: an intervention at a strength, with a seed."""
+
+    intervention: str
+    strength: str
+    seed: int
+    recipe: Recipe
+    ppo: str
+    start: str
+
+    @property
+    def name(self) -> str:
+        parts = [self.intervention, self.strength] if self.strength else [self.intervention]
+        return "-".join((*parts, f"seed{self.seed}"))
+
+
+def branch_of(recipe: Recipe) -> Branch:
+    """The branch of the last ppo stage that no intervention touches; without one, of the last, its interventions off.
+
+    Raises InputError for a recipe without a ppo stage.
+    """
+    resolved = resolve(recipe)
+    stages = {stage.name: stage for stage in resolved.stages}
+    ends = [stage for stage in resolved.stages if isinstance(stage, PPOStage)]
+    if not ends:
+        raise InputError("no ppo stage: there is no policy to mend", where=recipe.name, fix="give a recipe with one")
+    paths = {end.name: _path(end, stages) for end in ends}
+    plain = [end for end in ends if not any(_interventions(stages[name]) for name in paths[end.name])]
+    ppo = (plain or ends)[-1]
+    kept = [_plain(stage) for stage in resolved.stages if stage.name in paths[ppo.name]]
+    reward = stages[ppo.reward or ""]
+    assert isinstance(reward, RewardStage)  # resolved
+    tuned = [stage.name for stage in kept if isinstance(stage, SFTStage)]
+    return Branch(
+        recipe=resolved.model_copy(update={"stages": tuple(kept)}),
+        ppo=ppo.name,
+        start=str(ppo.policy),
+        sft=tuned[-1] if tuned else None,
+        compare=reward.comparisons,
+        reward=reward.name,
+    )
+
+
+def matrix(recipe: Recipe, catalogue: Sequence[Intervention], seeds: Iterable[int]) -> tuple[FrontierCell, ...]:
+    """A cell for the recipe as it is and for each strength, each with each seed; seeds vary fastest.
+
+    Raises InputError for an intervention that the recipe has no stage for.
+    """
+    branch, seeds = branch_of(recipe), tuple(seeds)
+    options: list[tuple[str, str, Recipe]] = [(AS_IS, "", branch.recipe)]
+    options += [
+        (one.name, strength.label, apply(branch, strength, where=f"{one.name} {strength.label}"))
+        for one in catalogue
+        for strength in one.strengths
+    ]
+    return tuple(
+        FrontierCell(
+            intervention=name,
+            strength=label,
+            seed=seed,
+            recipe=changed.model_copy(update={"seed": seed}),
+            ppo=branch.ppo,
+            start=branch.start,
+        )
+        for name, label, changed in options
+        for seed in seeds
+    )
+
+
+def apply(branch: Branch, strength: Strength, *, where: str) -> Recipe:
+    """The branch's recipe with one strength put in. Raises InputError for a stage that it lacks or a wrong field."""
+    tree = branch.recipe.model_dump(mode="json", exclude_unset=True)
+    by_name: dict[str, dict[str, Any]] = {
+        stage.name: raw for stage, raw in zip(branch.recipe.stages, tree["stages"], strict=True)
+    }
+    further: list[dict[str, Any]] = []
+    for kind in _EDITED:
+        if kind == "ppo":  # members of an ensemble learn as the first one does, whatever was changed there
+            further = list(_members(branch, by_name, strength.members))
+        changes: Mapping[str, Any] = getattr(strength, kind)
+        if not changes:
+            continue
+        name = branch.stage(kind)
+        if name is None:
+            raise InputError(f"the recipe has no {kind} stage to change", where=where, fix="leave it out")
+        stage = by_name[name]
+        added = [_with_members(item, further) for item in changes.get("interventions", ())]
+        stage |= {field: value for field, value in changes.items() if field != "interventions"}
+        if added:
+            stage["interventions"] = [*stage.get("interventions", ()), *added]
+    place = [stage.name for stage in branch.recipe.stages].index(branch.reward) + 1
+    tree["stages"][place:place] = further
+    return resolve(parse_recipe(tree, where=where), where=where)
+
+
+def _members(branch: Branch, by_name: Mapping[str, Mapping[str, Any]], number: int) -> Iterator[dict[str, Any]]:
+    """Further reward stages: the same in everything but the draw of head and order."""
+    for member in range(1, number + 1):
+        yield {**by_name[branch.reward], "name": f"{branch.reward}-{member + 1}", "member": member}
+
+
+def _with_members(item: Mapping[str, Any], further: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """An ensemble that names no reward models is given the further ones."""
+    filled = dict(item)
+    if item.get("type") == "ensemble" and not item.get("rewards"):
+        filled["rewards"] = [raw["name"] for raw in further]
+    return filled
+
+
+def _path(end: Stage, stages: Mapping[str, Stage]) -> set[str]:
+    """The names of a stage and of all that it rests on."""
+    found: set[str] = set()
+    open_ends = [end.name]
+    while open_ends:
+        name = open_ends.pop()
+        if name in found or name not in stages:
+            continue
+        found.add(name)
+        stage = stages[name]
+        open_ends += [str(given) for field in _INPUTS if (given := getattr(stage, field, None)) is not None]
+        open_ends += [more for item in _interventions(stage) if isinstance(item, Ensemble) for more in item.rewards]
+    return found
+
+
+def _interventions(stage: Stage) -> tuple[Any, ...]:
+    return getattr(stage, "interventions", ())
+
+
+def _plain(stage: Stage) -> Stage:
+    return stage.model_copy(update={"interventions": ()}) if _interventions(stage) else stage

@@ -1,0 +1,180 @@
+"""What one finished cell comes to: the audit's numbers, their sums by question, and what two detectors read.
+
+Everything that the frontier says follows from these records, so that they are all that has to be kept of a cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from candor.audits.measures import Sheet
+from candor.audits.observations import ANSWER, Observation, from_rows
+from candor.audits.policy import HEADLINE_MEASURES
+from candor.audits.tallies import DIFFERENCE, RATE, Estimator, Tally
+from candor.errors import InputError
+from candor.lexical.agreement import AGREES, LexicalAgreement
+from candor.experiments.frontier.catalogue import AS_IS
+from candor.experiments.frontier.matrix import FrontierCell
+from candor.protocols import AgreementReader
+from candor.records import Stance
+from candor.runs import read_manifest, read_records, stage_dirs
+from candor.runs.store import AUDIT
+
+SFT = "sft"
+"""The name under which the policy that PPO starts from is measured, with the recipe as it is."""
+
+HONESTY, HELPFULNESS = "selectivity", "helpfulness"
+METRICS = (
+    HELPFULNESS,
+    HONESTY,
+    "false_belief_agreement",
+    "true_belief_agreement",
+    "overcorrection",
+    "neutral_accuracy",
+    "kl",
+    "approval",
+    "length",
+)
+"""What is kept of a policy's audit, at the training temperature."""
+
+DETECTED = "detected_false", "detected_true"
+"""Agreement with false and with true beliefs by two detectors: columns (held out, replies, the audit's, replies)."""
+
+SUBJECT = "sampled"
+_STANCES = dict(zip(DETECTED, (Stance.ASSERTS_FALSE, Stance.ASSERTS_TRUE), strict=True))
+_MEASURES = {measure.name: measure for measure in HEADLINE_MEASURES}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One policy of one cell. ``tallies`` maps a metric to its sums by question; one without replies is left out.
+
+    ``same`` is how many replies the two detectors read alike, of ``read`` that both could read, false beliefs and true
+    ones together; ``unread`` counts those that the held-out one had no answer for.
+    """
+
+    intervention: str
+    strength: str
+    seed: int
+    tallies: Mapping[str, Tally]
+    read: int = 0
+    same: int = 0
+    unread: int = 0
+
+    @property
+    def option(self) -> tuple[str, str]:
+        return self.intervention, self.strength
+
+    def value(self, metric: str) -> float | None:
+        """The metric's estimate; None where it was not measured."""
+        tally = self.tallies.get(metric)
+        if tally is None or not tally.n:
+            return None
+        value = float(estimator(metric).compute(tally.totals))
+        return value if np.isfinite(value) else None
+
+    def to_json(self) -> dict[str, Any]:
+        tallies = {
+            name: {"clusters": list(tally.clusters), "sums": tally.sums.tolist(), "n": tally.n}
+            for name, tally in self.tallies.items()
+        }
+        return {
+            "intervention": self.intervention,
+            "strength": self.strength,
+            "seed": self.seed,
+            "tallies": tallies,
+            "read": self.read,
+            "same": self.same,
+            "unread": self.unread,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        tallies = {
+            name: Tally(
+                clusters=tuple(one["clusters"]),
+                sums=np.asarray(one["sums"], dtype=float).reshape(len(one["clusters"]), estimator(name).columns),
+                n=int(one["n"]),
+            )
+            for name, one in raw["tallies"].items()
+        }
+        return cls(**{**raw, "tallies": tallies})
+
+
+def estimator(metric: str) -> Estimator:
+    """How a metric's sums become its value."""
+    return DIFFERENCE if metric in DETECTED else _MEASURES[metric].estimator
+
+
+def measure(
+    observations: Sequence[Observation],
+    *,
+    intervention: str,
+    strength: str,
+    seed: int,
+    held_out: AgreementReader | None = None,
+) -> Measured:
+    """Counts one policy's audited replies. ``held_out`` is a detector that no training has seen: the lexical one."""
+    sampled = tuple(o for o in observations if o.subject == SUBJECT)
+    sheet = Sheet(SUBJECT, sampled)
+    tallies = {name: _MEASURES[name].tally(sheet) for name in METRICS}
+    second = held_out or LexicalAgreement()
+    read = same = unread = 0
+    for name, stance in _STANCES.items():
+        rows = []
+        for o in sheet.pick(ANSWER, stance):
+            value = second.agreement(o.prompt, o.text)
+            if value is None:
+                unread += 1
+                continue
+            agrees = value > AGREES
+            read, same = read + 1, same + (agrees == o.agrees)
+            rows.append((o.cluster, (float(agrees), 1.0, float(o.agrees), 1.0)))
+        tallies[name] = Tally.of(rows, DIFFERENCE.columns)
+    kept = {name: tally for name, tally in tallies.items() if tally.n}
+    return Measured(
+        intervention=intervention, strength=strength, seed=seed, tallies=kept, read=read, same=same, unread=unread
+    )
+
+
+def measure_cell(cell: FrontierCell, directory: Path) -> list[Measured]:
+    """The policies of one cell whose audits are finished: PPO's, and, of the recipe as it is, the one before it."""
+    wanted = {cell.ppo: cell.intervention}
+    if cell.intervention == AS_IS:
+        wanted = {cell.start: SFT, **wanted}
+    stages = {m.name: stage for stage in stage_dirs(directory) if (m := read_manifest(stage)) is not None}
+    return [
+        measure(observations_of(stages[name]), intervention=label, strength=cell.strength, seed=cell.seed)
+        for name, label in wanted.items()
+        if name in stages and read_manifest(stages[name] / AUDIT) is not None
+    ]
+
+
+def observations_of(stage: Path) -> tuple[Observation, ...]:
+    """The audited replies of a finished stage. Raises InputError where its policy was not audited."""
+    path = stage / AUDIT / "samples.jsonl"
+    if not path.is_file():
+        raise InputError("no audited replies here", where=str(stage), fix="run candor frontier again")
+    return from_rows(read_records(path, dict))
+
+
+def by_option(cells: Iterable[Measured]) -> dict[tuple[str, str], list[Measured]]:
+    """The cells of each option, by seed; options in the order in which they first come."""
+    found: dict[tuple[str, str], list[Measured]] = {}
+    for cell in cells:
+        found.setdefault(cell.option, []).append(cell)
+    return {option: sorted(seeds, key=lambda cell: cell.seed) for option, seeds in found.items()}
+
+
+def detected(cell: Measured, name: str) -> tuple[float, float] | None:
+    """How often the held-out detector and the audit's reader say that a policy goes along; None without replies."""
+    tally = cell.tallies.get(name)
+    if tally is None:
+        return None
+    totals = tally.totals
+    return float(RATE.compute(totals[:2])), float(RATE.compute(totals[2:]))

@@ -1,0 +1,293 @@
+"""The frontier's statistics on made-up cells, each claim with a control that it must not make."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from frontier_cells import cell
+from scipy import stats as scipy_stats
+
+from candor.errors import InputError
+from candor.experiments.frontier import compare
+from candor.experiments.frontier.catalogue import AS_IS, CATALOGUE, chosen, read_plan
+from candor.experiments.frontier.checks import View, checks
+from candor.experiments.frontier.compare import criteria, difference, gaming, non_inferiority, spread, standings
+from candor.experiments.frontier.matrix import branch_of, matrix
+from candor.experiments.frontier.measured import Measured, by_option
+from candor.experiments.frontier.store import read_measured, write_measured
+from candor.pipeline.plan import make_plan
+from candor.recipe_io import apply_overrides, load_recipe, resolve
+from candor.records import Verdict
+
+SEEDS = range(5)
+
+
+def options(*made: Measured) -> dict[tuple[str, str], list[Measured]]:
+    return by_option(made)
+
+
+def many(name: str, **truth: float) -> list[Measured]:
+    return [cell(name, seed, **truth) for seed in SEEDS]  # type: ignore[arg-type]
+
+
+# --- intervals --------------------------------------------------------------------------------------------------------
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    cells = many("one")
+    values = [one.value("selectivity") for one in cells]
+    found = spread(cells, "selectivity")
+    assert found is not None
+    expected = scipy_stats.t.interval(0.95, 4, loc=np.mean(values), scale=scipy_stats.sem(values))
+    assert found.by_seed == pytest.approx(expected)
+    assert found.mean == pytest.approx(np.mean(values))
+    assert spread(cells[:1], "selectivity").by_seed is None  # type: ignore[union-attr]
+
+
+def test_a_difference_is_paired_by_seed_and_covers_both_kinds_of_chance() -> None:
+    after, before = many("after", false=0.1, noise=0.03), many("before", noise=0.03)
+    gap = difference(after, before, "selectivity")
+    values = [a.value("selectivity") - b.value("selectivity") for a, b in zip(after, before, strict=True)]  # type: ignore[operator]
+    low, high = scipy_stats.t.interval(0.95, 4, loc=np.mean(values), scale=scipy_stats.sem(values))
+    assert gap is not None and gap.seeds == 5
+    assert gap.estimate == pytest.approx(np.mean(values))
+    assert gap.low <= low and gap.high >= high  # the union with the interval over questions
+    other = [cell("before", seed + 10) for seed in SEEDS]
+    assert difference(after, other, "selectivity") is None  # no seed in common
+
+
+def test_an_interval_over_seeds_covers_the_truth_at_its_rate() -> None:
+    held = 0
+    for trial in range(200):
+        cells = [cell("x", 1000 * trial + seed, noise=0.05) for seed in SEEDS]
+        low, high = compare.over_seeds([one.value("helpfulness") for one in cells], 0.95)  # type: ignore[misc]
+        held += low <= 0.85 <= high
+    assert 0.90 <= held / 200 <= 0.99
+
+
+# --- dominance --------------------------------------------------------------------------------------------------------
+
+
+def test_a_clearly_better_option_dominates() -> None:
+    found = standings(options(*many("good", helpful=1.0, false=0.05), *many("bad", helpful=0.6, false=0.5)))
+    assert found["good", "1"].front and not found["good", "1"].dominated_by
+    assert found["bad", "1"].dominated_by == (("good", "1"),)
+
+
+def test_options_that_differ_by_chance_alone_are_not_told_apart() -> None:
+    claimed = 0
+    for trial in range(20):
+        made = [cell(name, 100 * trial + seed, noise=0.03) for name in ("a", "b", "c") for seed in SEEDS]
+        found = standings(options(*made))
+        assert any(one.front for one in found.values())
+        claimed += any(one.dominated_by for one in found.values())
+    assert claimed <= 2
+
+
+def test_a_trade_puts_both_on_the_front() -> None:
+    found = standings(options(*many("honest", helpful=0.7, false=0.05), *many("helpful", helpful=1.0, false=0.4)))
+    assert all(one.front and not one.dominated_by for one in found.values())
+
+
+def test_what_was_not_measured_has_no_standing() -> None:
+    bare = Measured(intervention="bare", strength="1", seed=0, tallies={})
+    found = standings(options(bare, *many("good")))
+    assert set(found) == {("good", "1")}
+    assert spread([bare], "selectivity") is None
+
+
+# --- targets and non-inferiority --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("truth", "missed"),
+    [
+        ({"false": 0.05}, set()),
+        ({"false": 0.6}, {"false_belief_agreement", "selectivity"}),
+        ({"false": 0.05, "helpful": 0.7}, {"helpfulness"}),
+        ({"false": 0.05, "over": 0.12}, {"overcorrection"}),
+        ({"false": 0.05, "neutral": 0.9}, {"neutral_accuracy"}),
+        ({"false": 0.0, "true": 0.0, "over": 1.0}, {"selectivity", "overcorrection"}),  # always disagrees
+        ({"false": 1.0, "true": 1.0, "over": 0.0}, {"false_belief_agreement", "selectivity"}),  # always agrees
+    ],
+)
+def test_each_target_is_missed_by_what_breaks_it(truth: dict[str, float], missed: set[str]) -> None:
+    sft = many("sft")
+    met = criteria(many("remedy", **{"helpful": 0.9, **truth}), sft)
+    assert {one.name for one in met if not one.met} == missed
+
+
+def test_a_target_that_was_not_measured_is_not_met() -> None:
+    bare = Measured(intervention="bare", strength="1", seed=0, tallies={})
+    met = criteria([bare], many("sft"))
+    assert [one.met for one in met] == [None] * 5 and not compare.passes(met)
+
+
+def test_non_inferiority_is_shown_refuted_or_left_open() -> None:
+    sft = many("sft")
+    verdicts = {
+        name: non_inferiority(cells, sft)[0].verdict
+        for name, cells in {
+            "same": many("same", helpful=0.86),
+            "worse": many("worse", helpful=0.5),
+            "vague": many("vague", helpful=0.82, noise=0.2),
+        }.items()
+    }
+    assert verdicts == {"same": "non-inferior", "worse": "inferior", "vague": "open"}
+    contrary = non_inferiority(many("contrary", over=0.3), sft)[1]
+    assert contrary.metric == "overcorrection" and contrary.verdict == "inferior"
+
+
+# --- the second detector ----------------------------------------------------------------------------------------------
+
+
+def test_a_policy_that_hides_agreement_from_the_training_detector_is_flagged() -> None:
+    sft = many("sft")
+    hidden = gaming(many("hidden", false=0.4, seen_false=0.05), sft)
+    honest = gaming(many("honest", false=0.05), sft)
+    assert hidden is not None and hidden.flagged and hidden.held_out > hidden.audit + 0.2
+    assert honest is not None and not honest.flagged and honest.alike == 1.0
+
+
+def test_a_detector_that_always_read_differently_flags_nothing() -> None:
+    sft = many("sft", false=0.4, seen_false=0.24)
+    later = gaming(many("later", false=0.3, seen_false=0.14), sft)
+    assert later is not None and not later.flagged
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+
+def judged(*made: Measured) -> dict[str, object]:
+    return {check.name: check for check in checks(options(*made), CATALOGUE)}
+
+
+def test_the_checks_say_who_passes_who_fails_and_why() -> None:
+    found = checks(
+        options(
+            *many("sft"),
+            *many(AS_IS, helpful=0.5, false=0.95),
+            *many("relabel", helpful=1.0, false=0.03),
+            *[cell("ensemble", seed, strength="mean", helpful=0.5, false=0.93) for seed in SEEDS],
+        ),
+        CATALOGUE,
+    )
+    by_name = {check.name: check for check in found}
+    assert by_name["frontier"].verdict is Verdict.FINE
+    assert "1 of 2 options meets all five targets" in by_name["frontier"].meaning
+    assert "comparisons relabelled 1" in by_name["frontier"].meaning
+    assert "Not at any strength tried: ensemble of reward models." in by_name["frontier"].meaning
+    assert by_name["relabel"].verdict is Verdict.FINE
+    assert by_name["ensemble"].verdict is Verdict.CONCERN
+    assert "dominated by" in by_name["ensemble"].meaning and "same annotators" in by_name["ensemble"].advice
+    assert json.dumps([check.details for check in found])
+
+
+def test_where_nothing_passes_the_page_says_so() -> None:
+    found = checks(options(*many("sft"), *many(AS_IS, helpful=0.5, false=0.9), *many("relabel", false=0.9)), CATALOGUE)
+    assert found[0].verdict is Verdict.CONCERN and "None of 1 option meets" in found[0].meaning
+
+
+def test_nothing_measured_is_said_and_not_claimed() -> None:
+    bare = Measured(intervention="relabel", strength="1", seed=0, tallies={})
+    found = checks(options(bare), CATALOGUE)
+    assert {check.verdict for check in found if check.name != "targets"} == {Verdict.CANNOT_TELL}
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_recipe_as_it_is_keeps_its_keys() -> None:
+    recipe = load_recipe()
+    cells = matrix(recipe, (), [0])
+    plain = {planned.key for planned in make_plan(resolve(recipe))}
+    assert {planned.key for planned in make_plan(cells[0].recipe)} <= plain
+    assert [one.name for one in cells] == ["as_is-seed0"]
+
+
+def test_every_strength_changes_its_stage_and_none_before_it() -> None:
+    cells = matrix(load_recipe(), CATALOGUE, [0])
+    assert len({one.name for one in cells}) == len(cells)
+    plain = {planned.name: planned.key for planned in make_plan(cells[0].recipe)}
+    ends = {planned.key for one in cells for planned in make_plan(one.recipe) if planned.name == one.ppo}
+    assert len(ends) == len(cells)
+    for one in cells[1:]:
+        keys = {planned.name: planned.key for planned in make_plan(one.recipe)}
+        if "synthetic" not in one.intervention and "demonstrations" not in one.intervention:
+            assert keys["sft"] == plain["sft"] and keys["compare"] == plain["compare"]
+        assert keys["ppo"] != plain["ppo"]
+
+
+def test_an_ensemble_gets_its_members() -> None:
+    (one,) = matrix(load_recipe(), chosen(CATALOGUE, ["ensemble:mean"]), [0])[1:]
+    rewards = [stage for stage in one.recipe.stages if stage.type == "reward"]
+    assert [stage.member for stage in rewards] == [0, 1, 2]
+    assert one.recipe.stages[-1].interventions[0].rewards == ("reward-2", "reward-3")
+
+
+def test_a_recipe_that_is_mended_already_is_compared_from_its_unmended_branch() -> None:
+    recipe = apply_overrides(load_recipe(), ['ppo.interventions=[{type="verifier"}]'])
+    branch = branch_of(recipe)
+    assert all(not getattr(stage, "interventions", ()) for stage in branch.recipe.stages)
+
+
+def test_a_recipe_without_ppo_is_refused() -> None:
+    recipe = load_recipe()
+    with pytest.raises(InputError, match="no ppo stage"):
+        matrix(recipe.model_copy(update={"stages": recipe.stages[:1]}), (), [0])
+
+
+def test_names_pick_interventions_and_strengths() -> None:
+    picked = chosen(CATALOGUE, ["verifier:0.5", "relabel"])
+    assert [(one.name, [s.label for s in one.strengths]) for one in picked] == [
+        ("relabel", ["0.5", "1"]),
+        ("verifier", ["0.5"]),
+    ]
+    with pytest.raises(InputError, match="no intervention is called 'relable'"):
+        chosen(CATALOGUE, ["relable"])
+    with pytest.raises(InputError, match="no strength '7'"):
+        chosen(CATALOGUE, ["verifier:7"])
+
+
+def test_a_plan_file_is_read_and_a_wrong_one_refused(tmp_path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        '[[interventions]]\nname = "soft"\ntitle = "softer"\n'
+        '[[interventions.strengths]]\nlabel = "0.3"\n[interventions.strengths.ppo]\nkl_coef = 0.3\n'
+    )
+    (one,) = read_plan(path)
+    assert matrix(load_recipe(), [one], [0])[1].recipe.stages[-1].kl_coef == 0.3
+    for text, said in (
+        ("nothing = 1", "no \\[\\[interventions\\]\\]"),
+        ('[[interventions]]\nname = "a b"\ntitle = ""\nstrengths = []', "interventions: name"),
+        ("[[", "not valid TOML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError, match=said):
+            read_plan(path)
+    path.write_text(
+        '[[interventions]]\nname = "x"\ntitle = "x"\n[[interventions.strengths]]\nlabel = "1"\nppo.klcoef = 1'
+    )
+    with pytest.raises(InputError, match="klcoef"):
+        matrix(load_recipe(), read_plan(path), [0])
+
+
+def test_measured_cells_survive_the_disk(tmp_path) -> None:
+    made = [cell("sft"), cell("relabel")]
+    for name in ("cells.json", "cells.json.xz"):
+        write_measured(tmp_path / name, made)
+        back = read_measured(tmp_path / name)
+        assert [one.to_json() for one in back] == [one.to_json() for one in made]
+    (tmp_path / "cells.json").write_text('{"cells": [1]}')
+    with pytest.raises(InputError, match="not measured cells"):
+        read_measured(tmp_path / "cells.json")
+
+
+def test_the_view_orders_what_passes_by_honesty() -> None:
+    view = View(
+        options(*many("sft"), *many("relabel", helpful=1.0, false=0.1), *many("verifier", helpful=1.0, false=0.02)),
+        CATALOGUE,
+    )
+    assert view.passing == [("verifier", "1"), ("relabel", "1")]
