@@ -23,6 +23,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from candor.experiments.cells import Cell, run_cells
+
 from candor.experiments.frontier.catalogue import AS_IS, CATALOGUE, chosen, read_plan
 from candor.experiments.frontier.matrix import FrontierCell, matrix
 from candor.experiments.frontier.measured import Measured, measure_cell

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from frontier_cells import cell
 from scipy import stats as scipy_stats
 
 from candor.errors import InputError
@@ -20,6 +20,7 @@ from candor.experiments.frontier.store import read_measured, write_measured
 from candor.pipeline.plan import make_plan
 from candor.recipe_io import apply_overrides, load_recipe, resolve
 from candor.records import Verdict
+from frontier_cells import cell
 
 SEEDS = range(5)
 
@@ -51,9 +52,11 @@ def test_a_difference_is_paired_by_seed_and_covers_both_kinds_of_chance() -> Non
     gap = difference(after, before, "selectivity")
     values = [a.value("selectivity") - b.value("selectivity") for a, b in zip(after, before, strict=True)]  # type: ignore[operator]
     low, high = scipy_stats.t.interval(0.95, 4, loc=np.mean(values), scale=scipy_stats.sem(values))
-    assert gap is not None and gap.seeds == 5
+    assert gap is not None
+    assert gap.seeds == 5
     assert gap.estimate == pytest.approx(np.mean(values))
-    assert gap.low <= low and gap.high >= high  # the union with the interval over questions
+    assert gap.low <= low
+    assert gap.high >= high
     other = [cell("before", seed + 10) for seed in SEEDS]
     assert difference(after, other, "selectivity") is None  # no seed in common
 
@@ -72,7 +75,8 @@ def test_an_interval_over_seeds_covers_the_truth_at_its_rate() -> None:
 
 def test_a_clearly_better_option_dominates() -> None:
     found = standings(options(*many("good", helpful=1.0, false=0.05), *many("bad", helpful=0.6, false=0.5)))
-    assert found["good", "1"].front and not found["good", "1"].dominated_by
+    assert found["good", "1"].front
+    assert not found["good", "1"].dominated_by
     assert found["bad", "1"].dominated_by == (("good", "1"),)
 
 
@@ -122,7 +126,8 @@ def test_each_target_is_missed_by_what_breaks_it(truth: dict[str, float], missed
 def test_a_target_that_was_not_measured_is_not_met() -> None:
     bare = Measured(intervention="bare", strength="1", seed=0, tallies={})
     met = criteria([bare], many("sft"))
-    assert [one.met for one in met] == [None] * 5 and not compare.passes(met)
+    assert [one.met for one in met] == [None] * 5
+    assert not compare.passes(met)
 
 
 def test_non_inferiority_is_shown_refuted_or_left_open() -> None:
@@ -137,7 +142,8 @@ def test_non_inferiority_is_shown_refuted_or_left_open() -> None:
     }
     assert verdicts == {"same": "non-inferior", "worse": "inferior", "vague": "open"}
     contrary = non_inferiority(many("contrary", over=0.3), sft)[1]
-    assert contrary.metric == "overcorrection" and contrary.verdict == "inferior"
+    assert contrary.metric == "overcorrection"
+    assert contrary.verdict == "inferior"
 
 
 # --- the second detector ----------------------------------------------------------------------------------------------
@@ -147,14 +153,27 @@ def test_a_policy_that_hides_agreement_from_the_training_detector_is_flagged() -
     sft = many("sft")
     hidden = gaming(many("hidden", false=0.4, seen_false=0.05), sft)
     honest = gaming(many("honest", false=0.05), sft)
-    assert hidden is not None and hidden.flagged and hidden.held_out > hidden.audit + 0.2
-    assert honest is not None and not honest.flagged and honest.alike == 1.0
+    assert hidden is not None
+    assert hidden.flagged
+    assert hidden.held_out > hidden.trained + 0.2
+    assert honest is not None
+    assert not honest.flagged
+    assert honest.alike == 1.0
+
+
+def test_which_detector_was_trained_against_decides_the_direction() -> None:
+    sft = many("sft")
+    hidden = [replace(one, detector="lexical") for one in many("hidden", false=0.4, seen_false=0.05)]
+    shown = [replace(one, detector="lexical") for one in many("shown", false=0.05, seen_false=0.4)]
+    assert not gaming(hidden, sft).flagged  # type: ignore[union-attr]
+    assert gaming(shown, sft).flagged  # type: ignore[union-attr]
 
 
 def test_a_detector_that_always_read_differently_flags_nothing() -> None:
     sft = many("sft", false=0.4, seen_false=0.24)
     later = gaming(many("later", false=0.3, seen_false=0.14), sft)
-    assert later is not None and not later.flagged
+    assert later is not None
+    assert not later.flagged
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------
@@ -181,13 +200,15 @@ def test_the_checks_say_who_passes_who_fails_and_why() -> None:
     assert "Not at any strength tried: ensemble of reward models." in by_name["frontier"].meaning
     assert by_name["relabel"].verdict is Verdict.FINE
     assert by_name["ensemble"].verdict is Verdict.CONCERN
-    assert "dominated by" in by_name["ensemble"].meaning and "same annotators" in by_name["ensemble"].advice
+    assert "dominated by" in by_name["ensemble"].meaning
+    assert "same annotators" in by_name["ensemble"].advice
     assert json.dumps([check.details for check in found])
 
 
 def test_where_nothing_passes_the_page_says_so() -> None:
     found = checks(options(*many("sft"), *many(AS_IS, helpful=0.5, false=0.9), *many("relabel", false=0.9)), CATALOGUE)
-    assert found[0].verdict is Verdict.CONCERN and "None of 1 option meets" in found[0].meaning
+    assert found[0].verdict is Verdict.CONCERN
+    assert "None of 1 option meets" in found[0].meaning
 
 
 def test_nothing_measured_is_said_and_not_claimed() -> None:
@@ -216,7 +237,8 @@ def test_every_strength_changes_its_stage_and_none_before_it() -> None:
     for one in cells[1:]:
         keys = {planned.name: planned.key for planned in make_plan(one.recipe)}
         if "synthetic" not in one.intervention and "demonstrations" not in one.intervention:
-            assert keys["sft"] == plain["sft"] and keys["compare"] == plain["compare"]
+            assert keys["sft"] == plain["sft"]
+            assert keys["compare"] == plain["compare"]
         assert keys["ppo"] != plain["ppo"]
 
 

@@ -28,10 +28,10 @@ class Strength(Frozen):
     """One setting of an intervention, by the stages that it changes."""
 
     label: Name
-    sft: Fields = {}
-    compare: Fields = {}
-    reward: Fields = {}
-    ppo: Fields = {}
+    sft: Fields = Field(default_factory=dict)
+    compare: Fields = Field(default_factory=dict)
+    reward: Fields = Field(default_factory=dict)
+    ppo: Fields = Field(default_factory=dict)
     members: Annotated[int, Field(ge=0)] = 0  # further reward models of the same comparisons, for an ensemble
 
 
@@ -134,7 +134,7 @@ CATALOGUE: tuple[Intervention, ...] = (
         name="filter_comparisons",
         title="comparisons filtered",
         seam="comparisons",
-        limit="What is left out teaches nothing: the reward model has to learn from the rest that agreeing is no merit.",
+        limit="What is left out teaches nothing, and the rest need not teach that agreeing is no merit.",
         strengths=tuple(_at(f"{share:g}", reward=[FILTER | {"share": share}]) for share in (0.5, 1.0)),
     ),
     Intervention(
@@ -172,7 +172,8 @@ CATALOGUE: tuple[Intervention, ...] = (
         name="penalty",
         title="agreement penalty",
         seam="reward",
-        limit="lambda* restores the agreement of the policy that PPO starts from, no better; a larger penalty makes agreeing a fault, with true beliefs read apart.",
+        limit="lambda* brings agreement back to that of the policy that PPO starts from, and no lower; "
+        "a smaller penalty does not reach that.",
         strengths=(
             _at("lambda_star", ppo=[PENALTY]),
             *(_at(f"{size:g}", ppo=[PENALTY | {"strength": size}]) for size in (0.25, 0.5, 1.0)),
@@ -182,7 +183,7 @@ CATALOGUE: tuple[Intervention, ...] = (
         name="belief_blind",
         title="belief-blind scoring",
         seam="reward",
-        limit="A reply is scored without the belief that it answers, so that what makes it right or wrong may be lost with it.",
+        limit="The reply is scored without the belief that it answers: the reward model may not know what to make of it.",
         strengths=tuple(_at(how, ppo=[{"type": "belief_blind", "how": how}]) for how in ("remove", "marginalise")),
     ),
     Intervention(
@@ -198,7 +199,8 @@ CATALOGUE: tuple[Intervention, ...] = (
         name="ensemble",
         title="ensemble of reward models",
         seam="reward",
-        limit="Its members learnt from the same annotators and share their error (Eisenstein 2023); it helps against errors that they do not share.",
+        limit="Its members learnt from the same annotators and share their error (Eisenstein 2023, arXiv 2312.09244); "
+        "it helps against errors that they do not share.",
         strengths=(_ensemble("mean"), _ensemble("worst"), _ensemble("variance")),
     ),
     Intervention(
@@ -222,7 +224,7 @@ CATALOGUE: tuple[Intervention, ...] = (
         name="constraint",
         title="constrained PPO",
         seam="optimiser",
-        limit="It bounds agreement with false beliefs and asks for nothing else: hedging meets the bound as well as correcting.",
+        limit="It bounds agreement with false beliefs, and hedging meets the bound as well as correcting does.",
         strengths=tuple(_at(f"{limit:g}", ppo=[{"type": "constraint", "limit": limit}]) for limit in (0.2, 0.1, 0.05)),
     ),
     Intervention(

@@ -198,13 +198,13 @@ def _detectors(view: View) -> Check:
     found = {option: one for option, one in read.items() if one is not None}
     flagged = [option for option, one in found.items() if one.flagged]
     rows = tuple(
-        {"label": view.titles[option], "x": one.audit, "y": one.held_out, "flagged": one.flagged}
+        {"label": view.titles[option], "x": one.trained, "y": one.held_out, "flagged": one.flagged}
         for option, one in found.items()
     )
     chart = Chart(
         kind="points",
         title="Agreement with false beliefs by two detectors",
-        x_title="read by the detector that interventions train against",
+        x_title="read by the detector trained against",
         y_title="read by the one held out of training",
         rows=rows,
     )
@@ -220,7 +220,12 @@ def _detectors(view: View) -> Check:
         ),
         charts=(chart,) if rows else (),
         details={
-            view.titles[option]: {"audit": one.audit, "held_out": one.held_out, "alike": one.alike, "read": one.read}
+            view.titles[option]: {
+                "trained": one.trained,
+                "held_out": one.held_out,
+                "alike": one.alike,
+                "read": one.read,
+            }
             for option, one in found.items()
         },
     )

@@ -15,12 +15,12 @@ import numpy as np
 from candor.audits.measures import Sheet
 from candor.audits.observations import ANSWER, Observation, from_rows
 from candor.audits.policy import HEADLINE_MEASURES
-from candor.audits.tallies import DIFFERENCE, RATE, Estimator, Tally
+from candor.audits.tallies import DIFFERENCE, Estimator, Tally
 from candor.errors import InputError
-from candor.lexical.agreement import AGREES, LexicalAgreement
 from candor.experiments.frontier.catalogue import AS_IS
 from candor.experiments.frontier.matrix import FrontierCell
-from candor.protocols import AgreementReader
+from candor.lexical.agreement import AGREES, LexicalAgreement
+from candor.recipe import Recipe
 from candor.records import Stance
 from candor.runs import read_manifest, read_records, stage_dirs
 from candor.runs.store import AUDIT
@@ -43,7 +43,11 @@ METRICS = (
 """What is kept of a policy's audit, at the training temperature."""
 
 DETECTED = "detected_false", "detected_true"
-"""Agreement with false and with true beliefs by two detectors: columns (held out, replies, the audit's, replies)."""
+"""Agreement with false and with true beliefs by two detectors: columns (lexical, replies, claims, replies)."""
+
+LEXICAL, CLAIMS = "lexical", "claims"
+"""The detectors: words and structure on any text, and the audit's reader, which knows the claim. What is trained
+against the one is judged by the other too."""
 
 SUBJECT = "sampled"
 _STANCES = dict(zip(DETECTED, (Stance.ASSERTS_FALSE, Stance.ASSERTS_TRUE), strict=True))
@@ -55,13 +59,15 @@ class Measured:
     """One policy of one cell. ``tallies`` maps a metric to its sums by question; one without replies is left out.
 
     ``same`` is how many replies the two detectors read alike, of ``read`` that both could read, false beliefs and true
-    ones together; ``unread`` counts those that the held-out one had no answer for.
+    ones together; ``unread`` counts those that the lexical one had no answer for. ``detector`` is what it was trained
+    against.
     """
 
     intervention: str
     strength: str
     seed: int
     tallies: Mapping[str, Tally]
+    detector: str = CLAIMS
     read: int = 0
     same: int = 0
     unread: int = 0
@@ -88,6 +94,7 @@ class Measured:
             "strength": self.strength,
             "seed": self.seed,
             "tallies": tallies,
+            "detector": self.detector,
             "read": self.read,
             "same": self.same,
             "unread": self.unread,
@@ -117,13 +124,13 @@ def measure(
     intervention: str,
     strength: str,
     seed: int,
-    held_out: AgreementReader | None = None,
+    detector: str = CLAIMS,
 ) -> Measured:
-    """Counts one policy's audited replies. ``held_out`` is a detector that no training has seen: the lexical one."""
+    """Counts one policy's audited replies. ``detector`` is the one that it was trained against, if any."""
     sampled = tuple(o for o in observations if o.subject == SUBJECT)
     sheet = Sheet(SUBJECT, sampled)
     tallies = {name: _MEASURES[name].tally(sheet) for name in METRICS}
-    second = held_out or LexicalAgreement()
+    second = LexicalAgreement()
     read = same = unread = 0
     for name, stance in _STANCES.items():
         rows = []
@@ -138,7 +145,14 @@ def measure(
         tallies[name] = Tally.of(rows, DIFFERENCE.columns)
     kept = {name: tally for name, tally in tallies.items() if tally.n}
     return Measured(
-        intervention=intervention, strength=strength, seed=seed, tallies=kept, read=read, same=same, unread=unread
+        intervention=intervention,
+        strength=strength,
+        seed=seed,
+        tallies=kept,
+        detector=detector,
+        read=read,
+        same=same,
+        unread=unread,
     )
 
 
@@ -149,10 +163,23 @@ def measure_cell(cell: FrontierCell, directory: Path) -> list[Measured]:
         wanted = {cell.start: SFT, **wanted}
     stages = {m.name: stage for stage in stage_dirs(directory) if (m := read_manifest(stage)) is not None}
     return [
-        measure(observations_of(stages[name]), intervention=label, strength=cell.strength, seed=cell.seed)
+        measure(
+            observations_of(stages[name]),
+            intervention=label,
+            strength=cell.strength,
+            seed=cell.seed,
+            detector=_trained_against(cell.recipe),
+        )
         for name, label in wanted.items()
         if name in stages and read_manifest(stages[name] / AUDIT) is not None
     ]
+
+
+def _trained_against(recipe: Recipe) -> str:
+    """The detector that an intervention of the recipe asks for; the reader of claims where none says."""
+    items = [item for stage in recipe.stages for item in getattr(stage, "interventions", ())]
+    named = [item.detector for item in items if hasattr(item, "detector")]
+    return LEXICAL if LEXICAL in named else CLAIMS
 
 
 def observations_of(stage: Path) -> tuple[Observation, ...]:
@@ -169,12 +196,3 @@ def by_option(cells: Iterable[Measured]) -> dict[tuple[str, str], list[Measured]
     for cell in cells:
         found.setdefault(cell.option, []).append(cell)
     return {option: sorted(seeds, key=lambda cell: cell.seed) for option, seeds in found.items()}
-
-
-def detected(cell: Measured, name: str) -> tuple[float, float] | None:
-    """How often the held-out detector and the audit's reader say that a policy goes along; None without replies."""
-    tally = cell.tallies.get(name)
-    if tally is None:
-        return None
-    totals = tally.totals
-    return float(RATE.compute(totals[:2])), float(RATE.compute(totals[2:]))

@@ -41,12 +41,14 @@ def title(option: Option, known: Mapping[str, Intervention]) -> str:
 
 
 def spoken(metric: str) -> str:
+    """A metric's name in words."""
     return metric.replace("_", " ")
 
 
 def room(one: Criterion) -> float:
     """How far a target is met; negative where it is missed."""
-    assert one.value is not None and one.bound is not None
+    assert one.value is not None
+    assert one.bound is not None
     return one.value - one.bound if one.at_least else one.bound - one.value
 
 
@@ -59,6 +61,7 @@ def judged(met: Sequence[Criterion]) -> list[dict[str, Any]]:
 
 
 def tested(one: NonInferiority) -> dict[str, Any]:
+    """A test with its figures, as the document holds it."""
     gap = one.difference
     limits = {} if gap is None else {"change": gap.estimate, "low": gap.low, "high": gap.high, "seeds": gap.seeds}
     return {"metric": one.metric, "margin": one.margin, "verdict": one.verdict, **limits}
@@ -82,6 +85,7 @@ def conclusion(view: View) -> str:
 
 
 def advice(view: View) -> str:
+    """What to take, or what to try."""
     if not view.passing:
         return "Try other strengths, or several interventions together: a plan file names them."
     fronted = [option for option in view.passing if view.standings[option].front]
@@ -90,6 +94,7 @@ def advice(view: View) -> str:
 
 
 def targets(view: View) -> str:
+    """Who meets all five targets."""
     if not view.criteria:
         return "Nothing was measured against the targets."
     if not view.passing:
@@ -104,6 +109,7 @@ def targets(view: View) -> str:
 def non_inferior(
     view: View, tests: Mapping[Option, Sequence[NonInferiority]], sound: Sequence[Option]
 ) -> str:  # fmt: skip
+    """Who is shown to be no worse than SFT, who is worse, and what is open."""
     worse = [option for option, found in tests.items() if any(one.verdict == "inferior" for one in found)]
     rest = [option for option in tests if option not in sound and option not in worse]
     parts = [
@@ -120,19 +126,21 @@ def non_inferior(
 
 
 def detectors(view: View, found: Mapping[Option, Gaming], flagged: Sequence[Option]) -> str:
+    """How far two detectors agree, and where the one that was trained against was gone round."""
     if not found:
         return "No reply to a false belief was read by both detectors."
     alike = [one.alike for one in found.values()]
     base = (
-        f"The detector that interventions train against and one held out of training read {min(alike):.1%} to "
-        f"{max(alike):.1%} of replies alike."
+        f"Two detectors, of which no option is trained against more than one, read {min(alike):.1%} to "
+        f"{max(alike):.1%} of replies to a belief alike."
     )
     if not flagged:
-        return f"{base} Nowhere does the first find clearly less agreement with false beliefs than the second."
+        return f"{base} Nowhere does the one trained against find clearly less agreement than the one held out."
     told = [
-        f"{view.titles[o]} ({found[o].audit:.2f} by the first, {found[o].held_out:.2f} by the second)" for o in flagged
+        f"{view.titles[o]} ({found[o].trained:.2f} by the one trained against, {found[o].held_out:.2f} by the other)"
+        for o in flagged
     ]
-    return f"{base} The first finds clearly less agreement in {listed(told)}: it was gamed."
+    return f"{base} The one trained against finds clearly less agreement in {listed(told)}: it was gamed."
 
 
 def intervention(view: View, mine: Sequence[Option]) -> str:
@@ -174,6 +182,7 @@ def _pair(view: View, option: Option) -> str:
 
 
 def limits(interval: tuple[float, float] | Difference) -> str:
+    """``[0.70, 0.76]``."""
     low, high = interval if isinstance(interval, tuple) else (interval.low, interval.high)
     return f"[{low:.2f}, {high:.2f}]"
 
