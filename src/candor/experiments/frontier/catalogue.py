@@ -183,7 +183,7 @@ CATALOGUE: tuple[Intervention, ...] = (
         name="belief_blind",
         title="belief-blind scoring",
         seam="reward",
-        limit="The reply is scored without the belief that it answers, which the reward model may not have learnt to do.",
+        limit="The reply is scored without the belief that it answers, which it may not have learnt to do.",
         strengths=tuple(_at(how, ppo=[{"type": "belief_blind", "how": how}]) for how in ("remove", "marginalise")),
     ),
     Intervention(
