@@ -261,6 +261,13 @@ class _Work:
         self.errors[job.task.key] = str(error)
         self.tell.note(f"{job}: {error}")
 
+    def broken(self, job: Job, traceback: str) -> None:
+        if not self.keep_going:
+            raise RuntimeError(f"in a worker process:\n{traceback}")
+        self.busy.discard(job.task.cell)
+        self.errors[job.task.key] = f"a mistake of the program: {traceback.strip().splitlines()[-1]}"
+        self.tell.note(f"{job}: in a worker process:\n{traceback}")
+
     def seconds_left(self) -> float:
         """The typical job of a kind took so long; a kind not seen yet is taken for a typical job of any."""
         means = {kind: sum(seconds) / len(seconds) for kind, seconds in self.spent.items()}

@@ -42,13 +42,17 @@ class Jobs(Protocol, Generic[Job, Result]):
         """A job failed in a way that the user can set right; may raise to stop everything."""
         ...
 
+    def broken(self, job: Job, traceback: str) -> None:
+        """A worker met a mistake of the program in a job; may raise to stop everything."""
+        ...
+
 
 def perform(jobs: Jobs[Job, Result], work: Callable[[Job], Result], *, workers: int) -> None:
     """Does all jobs: in this process where ``workers`` is 1, else in that many, which share out the cores.
 
     ``work`` is a function of a module; jobs and results are pickled. Returns when nothing is ready and nothing is being
-    done. Raises what ``jobs.failed`` raises, and RuntimeError, with the worker's traceback, for a mistake of the
-    program; whatever ends it, each worker first ends its update and saves it.
+    done. Raises what ``jobs.failed`` and ``jobs.broken`` raise, and in one process a mistake of the program as it is;
+    whatever ends it, each worker first ends its update and saves it.
     """
     if workers > 1:
         _perform_in_processes(jobs, work, workers)
@@ -100,7 +104,7 @@ def _settle(jobs: Jobs[Job, Result], worker: _Worker, job: Job) -> None:
     if kind == "failed":
         jobs.failed(job, value)
     elif kind == "broken":
-        raise RuntimeError(f"in a worker process:\n{value}")
+        jobs.broken(job, value)
     else:
         jobs.done(job, value)
 

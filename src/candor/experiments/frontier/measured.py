@@ -179,6 +179,7 @@ def _trained_against(recipe: Recipe) -> str:
     """The detector that an intervention of the recipe asks for; the reader of claims where none says."""
     items = [item for stage in recipe.stages for item in getattr(stage, "interventions", ())]
     named = [item.detector for item in items if hasattr(item, "detector")]
+    named += [LEXICAL for item in items if getattr(item, "by", "") == "judge"]  # rules on words
     return LEXICAL if LEXICAL in named else CLAIMS
 
 
