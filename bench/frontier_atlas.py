@@ -17,16 +17,15 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from candor.experiments.cells import Cell, run_cells
-
 from candor.experiments.frontier.catalogue import AS_IS, CATALOGUE, chosen, read_plan
 from candor.experiments.frontier.matrix import FrontierCell, matrix
-from candor.experiments.frontier.measured import Measured, measure_cell
+from candor.experiments.frontier.measured import Measured
+from candor.experiments.frontier.run import measure_cells
 from candor.experiments.frontier.store import read_measured, write_measured
 from candor.recipe_io import load_recipe
 
@@ -87,7 +86,7 @@ def main() -> None:
             print(f"failed: {name}: {why}", flush=True)
     except Deadline:
         print("the time is up: what is finished is measured", flush=True)
-    measured = measure_all(cells, options.root, options.workers)
+    measured = measure_cells(cells, options.root, workers=options.workers)
     if options.into is not None:
         measured = merged([*read_measured(options.into), *measured])
     write_measured(options.out, measured)
@@ -124,17 +123,6 @@ def ordered(cells: Sequence[FrontierCell], first: Iterable[str]) -> tuple[Fronti
         return min((names.index(name) for name in given if name in names), default=len(names))
 
     return tuple(sorted(cells, key=rank))
-
-
-def measure_all(cells: Sequence[FrontierCell], root: Path, workers: int) -> list[Measured]:
-    """Every audited policy of the cells: PPO's of each, and that which PPO started from of the recipe as it is."""
-    jobs = [(cell, root / cell.name) for cell in cells if (root / cell.name).is_dir()]
-    with ProcessPoolExecutor(workers) as pool:
-        return [found for many in pool.map(measure_one, jobs) for found in many]
-
-
-def measure_one(job: tuple[FrontierCell, Path]) -> list[Measured]:
-    return measure_cell(*job)
 
 
 def merged(measured: Iterable[Measured]) -> list[Measured]:

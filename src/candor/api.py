@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from candor.auditing.preferences import audit_preferences
@@ -78,6 +78,7 @@ __all__ = [
     "encode_prompt",
     "encode_reply",
     "estimate",
+    "frontier",
     "list_runs",
     "load_policy",
     "load_recipe",
@@ -133,6 +134,37 @@ def estimate(recipe: Recipe | str | Path | None = None, *, overrides: Iterable[s
     Raises InputError for a recipe or a model that cannot be used.
     """
     return memory(prepare(recipe, overrides=overrides))
+
+
+def frontier(
+    recipe: Recipe | str | Path | None = None,
+    *,
+    interventions: Iterable[str] | None = None,
+    plan: str | Path | None = None,
+    seeds: Sequence[int] | int | None = None,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    tell: Reporter | None = None,
+) -> Checked:
+    """Runs a recipe as it is and with every intervention, and judges what each one gains and costs.
+
+    ``interventions``: names, or ``"name:strength"``, of those that Candor has or of ``plan``, a TOML file; None for
+    all. ``seeds``: which, or how many from the recipe's on; None for three. ``out`` defaults to ``frontiers/<name>``.
+    Called again it computes only what is new. Raises InputError for anything that the caller can set right.
+    """
+    from candor.experiments.frontier.run import frontier as experiment
+
+    wanted = prepare(recipe)
+    numbers = range(wanted.seed, wanted.seed + seeds) if isinstance(seeds, int) else seeds
+    return experiment(
+        wanted,
+        Path(out) if out else Path("frontiers") / wanted.name,
+        interventions=interventions,
+        plan=None if plan is None else Path(plan),
+        seeds=numbers,
+        workers=workers,
+        tell=tell,
+    )
 
 
 def default_directory(recipe: Recipe) -> Path:
