@@ -146,7 +146,7 @@ def frontier(
     out: str | Path | None = None,
     tell: Reporter | None = None,
 ) -> Checked:
-    """Runs a recipe as it is and with every intervention, and judges what each one gains and costs.
+    """Runs a recipe as it is and with every intervention; returns what each one gains and costs, judged.
 
     ``interventions``: names, or ``"name:strength"``, of those that Candor has or of ``plan``, a TOML file; None for
     all. ``seeds``: which, or how many from the recipe's on; None for three. ``out`` defaults to ``frontiers/<name>``.

@@ -30,6 +30,7 @@ PACKAGES = (
     "auditing",
     "results",
     "chat",
+    "exercises",
     "export",
 )
 MODULES = (

@@ -50,7 +50,7 @@ def checked(
     against: Mapping[str, Any] | None = None,
     out: Path | None = None,
 ) -> Checked:
-    """Puts the document of an audit or an experiment together and writes it with its page where ``out`` is given.
+    """Returns the document of an audit or an experiment, written with its page where ``out`` is given.
 
     ``kind`` is one of ``report.checks.kinds.KINDS``; ``data["facts"]`` holds pairs of label and value that say what was
     read or run; ``against``: the document's part about what it is compared with (source, data, checks, changes).
