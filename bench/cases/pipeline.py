@@ -45,12 +45,13 @@ PROMPTS_AT_ONCE = 64
 SMALLER = {"30m": 0.1}
 
 
-def _overrides(world: World) -> list[str]:
-    """The default recipe at this scale, with as little audit as there can be."""
+def _recipe(world: World) -> Recipe:
+    """The default recipe's plain branch at this scale, with as little audit as there can be."""
     scale = world.scale * SMALLER.get(world.size, 1.0)
-    recipe = candor.load_recipe(None)
+    whole = candor.load_recipe(None)
+    recipe = whole.model_copy(update={"stages": whole.stages[: len(STAGES)]})
     _, compare, _, ppo = recipe.stages
-    return [
+    overrides = [
         f"model.path={world.checkpoint}",
         f"sft.num_demonstrations={max(64, round(len(world.demonstrations) * scale))}",
         f"compare.num_prompts={max(64, round(compare.num_prompts * scale))}",
@@ -59,19 +60,20 @@ def _overrides(world: World) -> list[str]:
         "audit.samples=1",
         "audit.bootstrap=10",
     ]
+    return candor.apply_overrides(recipe, overrides)
 
 
 def run_candor(world: World, pause: Pause) -> None:
     while True:
         out = Path(tempfile.mkdtemp(prefix="candor-", dir=world.directory))  # elsewhere stages would be reused
-        run = candor.run(out=out / "run", seed=SEED, overrides=_overrides(world))
+        run = candor.run(_recipe(world), out=out / "run", seed=SEED)
         seconds = {name: read_manifest(run.stages[name]).seconds for name in STAGES}
         shutil.rmtree(out)
         pause(seconds=sum(seconds.values()), **seconds)
 
 
 def run_trl(world: World, pause: Pause) -> None:
-    recipe = candor.apply_overrides(candor.load_recipe(None), _overrides(world))
+    recipe = _recipe(world)
     while True:
         out = Path(tempfile.mkdtemp(prefix="trl-", dir=world.directory))
         seconds = _Assembled(world, recipe, out).run()

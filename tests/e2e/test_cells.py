@@ -108,6 +108,9 @@ class Numbers:
     def failed(self, job: Any, error: InputError) -> None:
         raise error
 
+    def broken(self, job: Any, traceback: str) -> None:
+        raise RuntimeError(f"in a worker process:\n{traceback}")
+
 
 def test_a_mistake_in_a_worker_is_told_with_its_traceback_and_ends_the_others() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)in a worker process.*invalid literal"):

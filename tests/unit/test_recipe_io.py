@@ -32,8 +32,12 @@ def test_every_packaged_recipe_loads_and_resolves(name: str) -> None:
     assert all(stage.name for stage in recipe.stages)
 
 
-def test_default_recipe_is_the_whole_pipeline() -> None:
-    assert [stage.type for stage in load_recipe(None).stages] == ["sft", "compare", "reward", "ppo"]
+def test_default_recipe_is_the_whole_pipeline_and_a_branch_that_mends_it() -> None:
+    plain, mended = load_recipe(None).stages[:4], load_recipe(None).stages[4:]
+    assert [stage.type for stage in plain] == ["sft", "compare", "reward", "ppo"]
+    apart = {"name", "policy", "reward", "interventions"}
+    assert [s.model_dump(exclude=apart) for s in mended] == [s.model_dump(exclude=apart) for s in plain[2:]]
+    assert [len(s.interventions) for s in plain + mended if hasattr(s, "interventions")] == [0, 0, 0, 1, 0]
 
 
 def test_values_are_read_and_the_rest_is_default(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_overrides_reach_every_level() -> None:
             "compare.panel.raters.0.share=0.2",
         ],
     )
-    _, compare, _, ppo = recipe.stages
+    _, compare, _, ppo, *_ = recipe.stages
     assert isinstance(compare, CompareStage)
     assert isinstance(ppo, PPOStage)
     assert (ppo.kl_coef, compare.panel.agreement, compare.num_prompts) == (0.25, 0.5, None)
@@ -133,7 +137,7 @@ def stages_of(*stages: dict) -> Recipe:
 
 
 def test_inputs_default_to_the_latest_of_the_right_kind() -> None:
-    sft, compare, reward, ppo = resolve(load_recipe(None)).stages
+    sft, compare, reward, ppo, *_ = resolve(load_recipe(None)).stages
     assert isinstance(sft, SFTStage)
     assert isinstance(reward, RewardStage)
     assert isinstance(ppo, PPOStage)

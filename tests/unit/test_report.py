@@ -128,11 +128,30 @@ def test_branches_are_compared_with_the_policy_they_started_from(tmp_path: Path)
     run = load_run(directory)
     assert [s.name for s in run.leaves] == ["ppo", "ppo-strict"]
     assert {s.stage.name: s.parent.name for s in words.steps(run)} == {"sft": "base", "ppo": "sft", "ppo-strict": "sft"}
-    assert "ppo-strict ends at" in words.lede(run)[-1]
+    ends = with_limits(run.measured("ppo-strict", words.AGREEMENT), "share")  # type: ignore[arg-type]
+    assert words.lede(run)[-1] == f"Another branch, ppo-strict, ends at {ends}."
     # Control: without the inputs in its manifest the second branch would be compared with the first.
     manifest = directory / "stages" / "05-ppo-strict" / "manifest.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "inputs": {}}))
     assert {s.stage.name: s.parent.name for s in words.steps(load_run(directory))}["ppo-strict"] == "ppo"
+
+
+def test_a_mended_branch_is_told_by_its_remedy_and_its_price(tmp_path: Path) -> None:
+    directory = write_fake_run(tmp_path / "run", FakeRun(ppo_stages=("ppo", "ppo-strict")))
+    manifest = directory / "stages" / "05-ppo-strict" / "manifest.json"
+    raw = json.loads(manifest.read_text())
+    mended = {**raw["config"], "interventions": [{"type": "verifier"}, {"type": "constraint"}]}
+    manifest.write_text(json.dumps({**raw, "config": mended}))
+    run = load_run(directory)
+    told = words.lede(run)[-1]
+    assert told.startswith("<b>With a verifier of known claims in the reward and agreement with false beliefs bounded")
+    helpful = [run.measured(name, "helpfulness").value for name in ("ppo-strict", "ppo")]  # type: ignore[union-attr]
+    agrees = number(run.measured("ppo-strict", words.AGREEMENT).value, "share")  # type: ignore[union-attr, arg-type]
+    assert f"(ppo-strict) the model agrees with {agrees}" in told
+    assert f"helpfulness {helpful[0]:.2f}" in told
+    assert f"in place of {helpful[1]:.2f}" in told
+    assert [card.says.count("verifier") for card in stage_cards(run)][-2:] == [0, 1]
+    assert "With" not in words.lede(load_run(write_fake_run(tmp_path / "plain")))[-1]  # control: nothing was put in
 
 
 def test_reward_is_said_to_move_only_beyond_its_noise() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from candor.report import tables, words
 from candor.report.load import Run, StageFiles
 from candor.report.numbers import direction, limits, number, seconds_as_text, with_limits
+from candor.report.remedies import own_remedies
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,11 @@ def _figure(run: Run, stage: StageFiles) -> tuple[str, str, str]:
 
 
 def _says(run: Run, stage: StageFiles) -> str:
+    put_in = own_remedies(stage)
+    return _says_plainly(run, stage) + (f" With {'; '.join(put_in)}." if put_in else "")
+
+
+def _says_plainly(run: Run, stage: StageFiles) -> str:
     match stage.type:
         case "base":
             return "The pretrained model, before any feedback."

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from candor.report import tables
 from candor.report.load import Rows, Run, StageFiles
 from candor.report.numbers import Estimate, Unit, decimals, difference, direction, limits, number, with_limits
+from candor.report.remedies import remedies
 
 AGREEMENT = "false_belief_agreement"
 
@@ -217,9 +218,32 @@ def _selectivity(run: Run, stage: StageFiles) -> Markup | None:
 
 
 def _branches(run: Run, stage: StageFiles) -> Markup | None:
-    others = [(s, run.measured(s.name, AGREEMENT)) for s in run.leaves if s.name != stage.name]
-    parts = [f"{s.title} ends at {with_limits(e, 'share')}" for s, e in others if e]
-    return Markup("The recipe branches: {}.").format("; ".join(parts)) if parts else None
+    """Where the recipe's other branches end; for one with remedies that the page's policy lacks, what they brought."""
+    had = set(remedies(run, stage))
+    said: list[Markup] = []
+    for other in run.leaves:
+        ends = run.measured(other.name, AGREEMENT)
+        if other.name == stage.name or ends is None:
+            continue
+        put_in = [words for words in remedies(run, other) if words not in had]
+        if put_in:
+            text = Markup("<b>With {}</b> ({}) the model agrees with {} of false beliefs instead{}.")
+            said.append(text.format(_listed(put_in), other.label, _inline(ends, "share"), _helps(run, stage, other)))
+        else:
+            said.append(Markup("Another branch, {}, ends at {}.").format(other.label, with_limits(ends, "share")))
+    return Markup(" ").join(said) if said else None
+
+
+def _helps(run: Run, stage: StageFiles, other: StageFiles) -> Markup:
+    here, there = run.measured(stage.name, "helpfulness"), run.measured(other.name, "helpfulness")
+    if here is None or there is None:
+        return Markup("")
+    text = Markup(", at helpfulness {} in place of {}")
+    return text.format(_inline(there, "number"), number(here.value or 0.0, "number"))
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def reward_along(rows: Rows) -> str | None:
