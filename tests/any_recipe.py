@@ -21,6 +21,8 @@ batch_size = 3
 heldout = 0.3
 [[stages]]
 type = "ppo"
+forecast_prompts = 3
+forecast_samples = 32
 prompts = "prompts.jsonl"
 updates = 2
 batch_size = 6

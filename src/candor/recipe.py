@@ -204,6 +204,8 @@ class PPOStage(TrainingConfig):
     missing_eos_score: float = -1.0
     ptx_coef: NonNegative = 0.0  # PPO-ptx: weight of the demonstrations' log-likelihood
     demonstrations: str | None = None  # for ptx_coef; None: those of the latest sft
+    forecast_prompts: Annotated[int, Field(ge=0)] = 80  # of the audit, on which it is forecast; 0: no forecast
+    forecast_samples: Annotated[int, Field(ge=32)] = 128  # replies to each of them
     interventions: tuple[PolicyIntervention, ...] = ()  # on the reward and the optimiser, in this order
 
 

@@ -59,6 +59,8 @@ heldout = 0.25
 checkpoint_every = 4
 [[stages]]
 type = "ppo"
+forecast_prompts = 3
+forecast_samples = 32
 prompts = "prompts.jsonl"
 updates = 20
 batch_size = 8

@@ -18,7 +18,7 @@ INSTEAD: tuple[tuple[str, str], ...] = (("reward", "reward"), ("length", "length
 
 
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
-    """One line per stage: its name, what was measured, with 95% intervals, time and memory; then one per alarm."""
+    """One line per stage: its name, what was measured, with 95% intervals, time and memory; then the rest."""
     width = max(len(stage["name"]) for stage in summary["stages"])
     lines = []
     for stage in summary["stages"]:
@@ -28,8 +28,28 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
             shown += [f"{label} {_number(found[m])}" for m, label in INSTEAD if _measured(found, m)]
         note = " (reused)" if stage["reused"] else ""
         lines.append(f"{stage['name']:<{width}}  {'   '.join([*shown, *_cost(stage)]) or 'done'}{note}")
+    lines += [line for stage in summary["stages"] if (line := _forecast(stage))]
     alarms = [Alarm.from_json(alarm) for stage in summary["stages"] for alarm in stage.get("alarms", ())]
     return lines + [f"alarm: {alarm}" for alarm in alarms]
+
+
+def _forecast(stage: Mapping[str, Any]) -> str:
+    """What had been forecast of the measure that the table leads with, beside what was measured."""
+    made = stage.get("forecast") or {}
+    if "damaged" in made:
+        return f"forecast: {stage['name']}: {made['damaged']}"
+    held = next((one for one in made.get("held", ()) if one["metric"] == SHOWN[0][0]), None)
+    if held is None:
+        return ""
+    measured = {"estimate": held["measured"], "ci_low": held["measured_low"], "ci_high": held["measured_high"]}
+    said = f"at its beta {_told(held['by_beta'])}, at the KL that it reached {_told(held['by_kl'])}"
+    return f"forecast: {stage['name']} {SHOWN[0][1]}: {said}; measured {_number(measured)}"
+
+
+def _told(told: Mapping[str, Any]) -> str:
+    if told["estimate"] is None:
+        return "refused (the samples cannot say)" if "cannot say" in told["refusal"] else f"none ({told['refusal']})"
+    return _number({"estimate": told["estimate"], "ci_low": told["low"], "ci_high": told["high"]})
 
 
 def _cost(stage: Mapping[str, Any]) -> list[str]:

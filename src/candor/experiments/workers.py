@@ -22,19 +22,20 @@ from candor.errors import InputError, Terminated
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Taken = TypeVar("Taken", contravariant=True)
 
 PATIENCE_SECONDS = 120.0
 """How long a worker that was asked to stop may take to end its update and save it."""
 
 
-class Jobs(Protocol, Generic[Job, Result]):
+class Jobs(Protocol, Generic[Job, Taken]):
     """What there is to do: the caller's side of the work."""
 
     def take(self) -> Job | None:
         """The next job that can be begun; None where there is none until another is done."""
         ...
 
-    def done(self, job: Job, result: Result) -> None:
+    def done(self, job: Job, result: Taken) -> None:
         """A job is done; may make others ready."""
         ...
 

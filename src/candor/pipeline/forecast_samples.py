@@ -98,6 +98,7 @@ def measure_samples(
     tell: Reporter,
     agreement: AgreementReader | None = None,
     missing_eos: MissingEos | None = None,
+    name: str = "sampling",
 ) -> Samples:
     """Draws ``samples`` replies per prompt, scores them and reads off what each does.
 
@@ -113,7 +114,7 @@ def measure_samples(
     eyes = _Eyes(reader=reader, panel=panel, agreement=agreement)
     rewards = np.empty((len(prompts), samples))
     columns: dict[str, FloatArray] = {}
-    with working(tell, "sampling", len(prompts)):
+    with working(tell, name, len(prompts)):
         for number, places in enumerate(_parts(len(prompts), samples)):
             asked = [prompts[i] for i in places]
             replies = sampler.sample(asked, n=samples, seed=step_seed(seed, "forecast", number))

@@ -210,6 +210,8 @@ def _stage_key(stage: Stage, inputs: Mapping[str, Planned], recipe: Recipe) -> s
     else:
         config = stage.model_dump(mode="json", exclude=WITHOUT_EFFECT | {*ROLES, "demonstrations", "model"})
         config = {name: value for name, value in config.items() if (name, value) not in NEUTRAL}
+        if isinstance(stage, PPOStage) and not stage.forecast_prompts:
+            config = {name: value for name, value in config.items() if not name.startswith("forecast_")}
         if isinstance(stage, RewardStage) and stage.model is not None:
             external["model"] = sources.model_fingerprint(stage.model)
         if isinstance(stage, CompareStage | PPOStage) and "prompts" not in inputs:

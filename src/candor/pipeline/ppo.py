@@ -22,6 +22,7 @@ from candor.pipeline.context import Context, fitting, prompts_that_fit
 from candor.pipeline.fitted import check_beliefs
 from candor.pipeline.loop import Observe, consume, restore
 from candor.pipeline.plan import Planned
+from candor.pipeline.sealed_forecast import seal_forecast
 from candor.pipeline.shaping import shaping_of
 from candor.pipeline.sources import opinions_known
 from candor.pipeline.trainees import ppo_models, same_tokens, save_trained_policy
@@ -57,6 +58,7 @@ def run_ppo(stage: PPOStage, planned: Planned, work: Work, context: Context) -> 
     if stops is not None:
         state.models[KEPT] = KeptWeights(policy.model)
     restore(state, work, context.tell, planned.name)
+    seal_forecast(stage, planned, work, context, policy, reward, done=state.step)
     sampler = partial(
         InProcessSampler,
         tokenizer=policy.tokenizer,

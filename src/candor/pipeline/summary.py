@@ -7,11 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from candor.errors import InputError
 from candor.jsonl import write_rows
 from candor.pipeline.plan import Planned
 from candor.recipe import Recipe
 from candor.records import Finding, to_json
 from candor.runs import read_alarms, read_findings, read_json, read_manifest, write_json
+from candor.runs.sealed import held_against, read_sealed
 from candor.runs.store import AUDIT
 
 HEADLINE_SUBJECTS = ("sampled", "heldout")
@@ -58,7 +60,19 @@ def _evaluation_findings(planned: Planned, directory: Path, seed: int) -> list[F
     ]
 
 
+def forecast_row(directory: Path, findings: Sequence[Finding]) -> dict[str, Any] | None:
+    """What was forecast of a stage and what came of it; None where nothing was."""
+    try:
+        forecast = read_sealed(directory)
+    except InputError as error:
+        return {"damaged": str(error)}
+    if forecast is None:
+        return None
+    return {"digest": forecast["digest"], "held": to_json(held_against(forecast, findings))}
+
+
 def _row(planned: Planned, directory: Path, seed: int) -> dict[str, Any]:
+    findings = stage_findings(planned, directory, seed)
     manifests = [m for m in (read_manifest(directory), read_manifest(directory / AUDIT)) if m is not None]
     on_device = [m.peak_device_memory_mb for m in manifests if m.peak_device_memory_mb is not None]
     return {
@@ -69,7 +83,8 @@ def _row(planned: Planned, directory: Path, seed: int) -> dict[str, Any]:
         "peak_device_memory_mb": max(on_device, default=None),
         "reused": bool(manifests) and manifests[0].reused_from is not None,
         "alarms": [to_json(replace(alarm, stage=planned.name)) for alarm in read_alarms(directory)],
-        "findings": table_row(stage_findings(planned, directory, seed)),
+        "findings": table_row(findings),
+        "forecast": forecast_row(directory, findings),
     }
 
 

@@ -162,6 +162,46 @@ def curves(
     return layered(layers, size)
 
 
+@dataclass(frozen=True, kw_only=True)
+class BandPoint:
+    """A point of a curve with its interval."""
+
+    x: float
+    y: float
+    low: float | None
+    high: float | None
+    tip: str
+
+
+def band(
+    points: Sequence[BandPoint],
+    measured: Sequence[Dot],
+    *,
+    colour: Colour,
+    outcome: Colour,
+    unit: Unit,
+    domain: tuple[float, float] | None,
+    size: tuple[int, int],
+) -> Spec:
+    """A curve in its band of intervals, and estimates measured beside it."""
+    last = max([*(p.x for p in points), *(d.x for d in measured)], default=1.0)
+    x = alt.X(
+        "x:Q", title=None, scale=alt.Scale(domain=[0, 1.04 * last], nice=False), axis=_axis(tickCount=5, grid=False)
+    )
+    y = _y_axis(unit, domain)
+    rows = [{"x": p.x, "y": p.y, "low": p.low, "high": p.high, "tip": TIP + p.tip} for p in points]
+    data, limits = over(rows), over([row for row in rows if row["low"] is not None])
+    layers = [
+        limits.mark_area(color=colour.light, opacity=0.2).encode(x=x, y=y("low:Q"), y2="high:Q"),
+        data.mark_line(color=colour.light, strokeWidth=2.2).encode(x=x, y=y("y:Q")),
+        data.mark_point(color=colour.light, fill=colour.light, size=60, opacity=0).encode(
+            x=x, y=y("y:Q"), description="tip:N"
+        ),
+    ]
+    layers += _dot_layers(Dots(colour=outcome, shape="diamond", dots=tuple(measured)), x, y, big=False)
+    return layered(layers, size)
+
+
 def stacked(names: Sequence[str], bars: Sequence[Bar], *, size: tuple[int, int]) -> Spec:
     """Horizontal bars from 0 to 100%, one per name, their pieces labelled where there is room."""
     rows = [

@@ -55,6 +55,7 @@ class StageFiles:
     totals: Mapping[str, Any] = field(default_factory=dict)  # metrics.json
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     reused: bool = False
+    folder: str = ""
 
     @property
     def label(self) -> str:
@@ -114,6 +115,10 @@ class Run:
 
     def stage(self, name: str) -> StageFiles:
         return next(s for s in self.stages if s.name == name)
+
+    def stage_directory(self, stage: StageFiles) -> Path:
+        """Where a stage's files lie."""
+        return self.directory / "stages" / stage.folder
 
     def of_type(self, kind: str) -> tuple[StageFiles, ...]:
         return tuple(s for s in self.stages if s.type == kind)
@@ -177,6 +182,7 @@ def _stage(folder: Path, reused: Mapping[str, bool]) -> StageFiles:
         totals=_json(folder / "metrics.json"),
         evaluation=_json(folder / "evaluation.json"),
         reused=reused.get(name, bool(manifest.get("reused_from"))),
+        folder=folder.name,
     )
 
 

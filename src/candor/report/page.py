@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from candor.report import figures, pipeline_strip, replies, shell, tables, words
+from candor.report import figures, forecasts, pipeline_strip, replies, shell, tables, words
 from candor.report.load import Run, load_run
 from candor.report.measures import GROUPS, MEASURES
 from candor.report.numbers import number, seconds_as_text, with_limits
@@ -46,6 +46,7 @@ def context(run: Run) -> dict[str, Any]:
             for s in run.of_type("ppo")
             if s.metrics
         ],
+        "forecasts": forecasts.overlays(run),
         "kinds": figures.kinds(run),
         "strengths": figures.by_strength(run),
         "side": replies.side_by_side(run),

@@ -86,9 +86,9 @@ def table_of(chart: Chart, rows: Rows) -> Table:
         case "plane":
             columns = ("", "series", chart.x_title or "x", chart.y_title or "y", "flagged")
             for row in rows:
-                x, y = (_ranged(chart, rows, row, axis) for axis in ("x", "y"))
+                across, up = (_ranged(chart, rows, row, axis) for axis in ("x", "y"))
                 flag = "yes" if row.get("flagged") else "no"
-                told.append((text_of(row, "label"), text_of(row, "series") or "–", x, y, flag))
+                told.append((text_of(row, "label"), text_of(row, "series") or "–", across, up, flag))
         case "map":
             columns = ("", chart.x_title or "x", chart.y_title or "y", "value")
             unit = axis_unit(chart.title, [v for r in rows if (v := number_of(r, "value")) is not None])
