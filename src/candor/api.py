@@ -73,6 +73,7 @@ __all__ = [
     "Tracker",
     "ValueModel",
     "apply_overrides",
+    "attribute",
     "audit_preferences",
     "decode_reply",
     "encode_prompt",
@@ -155,16 +156,56 @@ def frontier(
     from candor.experiments.frontier.run import frontier as experiment
 
     wanted = prepare(recipe)
-    numbers = range(wanted.seed, wanted.seed + seeds) if isinstance(seeds, int) else seeds
     return experiment(
         wanted,
         Path(out) if out else Path("frontiers") / wanted.name,
         interventions=interventions,
         plan=None if plan is None else Path(plan),
-        seeds=numbers,
+        seeds=_seeds(wanted, seeds),
         workers=workers,
         tell=tell,
     )
+
+
+def attribute(
+    recipe: Recipe | str | Path | None = None,
+    *,
+    factors: Iterable[str] | None = None,
+    seeds: Sequence[int] | int | None = None,
+    clean_base: str | Path | None = None,
+    clean_demonstrations: str | Path | None = None,
+    clean_labels: str | Path | None = None,
+    clean_beta: float | None = None,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    tell: Reporter | None = None,
+) -> Checked:
+    """Runs a recipe with each factor as it is and clean, in every combination; returns each one's share of the blame.
+
+    ``factors``: of base, demonstrations, labels and optimiser; None for all that have a clean counterpart: the files
+    and the KL coefficient given, or Atlas's own. ``seeds``: which, or how many from the recipe's on; None for three.
+    ``out`` defaults to ``attributions/<name>``; called again it computes only what is new. Raises InputError for
+    anything that the caller can set right.
+    """
+    from candor.experiments.attribution.factors import Clean
+    from candor.experiments.attribution.run import attribute as experiment
+
+    wanted = prepare(recipe)
+    places = (clean_base, clean_demonstrations, clean_labels)
+    base, demonstrations, labels = (None if place is None else Path(place).resolve() for place in places)
+    return experiment(
+        wanted,
+        Path(out) if out else Path("attributions") / wanted.name,
+        factors=factors,
+        clean=Clean(base=base, demonstrations=demonstrations, labels=labels, beta=clean_beta),
+        seeds=_seeds(wanted, seeds),
+        workers=workers,
+        tell=tell,
+    )
+
+
+def _seeds(recipe: Recipe, seeds: Sequence[int] | int | None) -> Sequence[int] | None:
+    return range(recipe.seed, recipe.seed + seeds) if isinstance(seeds, int) else seeds
 
 
 def default_directory(recipe: Recipe) -> Path:

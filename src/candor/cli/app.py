@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from candor.cli import audit, chat, convert, estimate, export, frontier, pretrain, recipes, report, run, runs
+from candor.cli import attribute, audit, chat, convert, estimate, export, frontier, pretrain, recipes, report, run, runs
 from candor.cli.errors import INTERRUPTED, OneLineErrors
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ app.command(epilog=report.EXAMPLES)(report.report)
 app.command(epilog=chat.EXAMPLES)(chat.chat)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.add_typer(audit.app, name="audit")
+app.command(epilog=attribute.EXAMPLES)(attribute.attribute)
 app.command(epilog=frontier.EXAMPLES)(frontier.frontier)
 app.command(epilog=convert.EXAMPLES)(convert.convert)
 app.add_typer(recipes.app, name="recipes")
