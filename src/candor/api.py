@@ -45,7 +45,7 @@ from candor.records import (
     ReplyKind,
     Stance,
 )
-from candor.results import Run, list_runs
+from candor.results import Run, list_runs, locate_run
 from candor.results.checks import Checked
 
 __all__ = [
@@ -75,11 +75,13 @@ __all__ = [
     "apply_overrides",
     "attribute",
     "audit_preferences",
+    "bias_transfer",
     "decode_reply",
     "encode_prompt",
     "encode_reply",
     "estimate",
     "frontier",
+    "judges",
     "list_runs",
     "load_policy",
     "load_recipe",
@@ -202,6 +204,52 @@ def attribute(
         workers=workers,
         tell=tell,
     )
+
+
+def bias_transfer(
+    recipe: Recipe | str | Path | None = None,
+    *,
+    weights: Sequence[float] | None = None,
+    betas: Sequence[float] | None = None,
+    seeds: Sequence[int] | int | None = None,
+    updates: int = 48,
+    tree_only: bool = False,
+    workers: int | None = None,
+    out: str | Path | None = None,
+    tell: Reporter | None = None,
+) -> Checked:
+    """Sweeps the annotators' bias and beta; returns what reached labels, reward model and policy, beside b / beta.
+
+    ``weights``: of agreement in the simulated panel; ``betas``: KL coefficients; ``updates``: of PPO. ``tree_only``
+    leaves the runs on Atlas out. ``out`` defaults to ``bias-transfer``; called again it computes only what is new.
+    Raises InputError for anything that the caller can set right.
+    """
+    from candor.experiments.bias_transfer.run import bias_transfer as experiment
+
+    wanted = prepare(recipe)
+    return experiment(
+        wanted,
+        Path(out) if out else Path("bias-transfer"),
+        weights=weights,
+        betas=betas,
+        seeds=_seeds(wanted, seeds),
+        updates=updates,
+        tree_only=tree_only,
+        workers=workers,
+        tell=tell,
+    )
+
+
+def judges(run: str | Path, *, out: str | Path | None = None, seed: int = 0, tell: Reporter | None = None) -> Checked:
+    """Returns how often a finished run's policies are preferred to its demonstrators, by votes and without their bias.
+
+    ``run``: a directory, or a name under ``runs/``; ``out`` defaults to ``judges`` in it. Raises InputError for one
+    that is not finished, or whose audit was not on Atlas.
+    """
+    from candor.experiments.judges import judges as experiment
+
+    place = locate_run(str(run))
+    return experiment(place, Path(out) if out else place / "judges", seed=seed, tell=tell)
 
 
 def _seeds(recipe: Recipe, seeds: Sequence[int] | int | None) -> Sequence[int] | None:

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from candor.cli import attribute, audit, chat, convert, estimate, export, frontier, pretrain, recipes, report, run, runs
+from candor.cli import (
+    attribute,
+    audit,
+    chat,
+    convert,
+    estimate,
+    experiment,
+    export,
+    frontier,
+    pretrain,
+    recipes,
+    report,
+    run,
+    runs,
+)
 from candor.cli.errors import INTERRUPTED, OneLineErrors
 
 app = typer.Typer(
@@ -49,6 +63,7 @@ app.command(epilog=export.EXAMPLES)(export.export)
 app.add_typer(audit.app, name="audit")
 app.command(epilog=attribute.EXAMPLES)(attribute.attribute)
 app.command(epilog=frontier.EXAMPLES)(frontier.frontier)
+app.add_typer(experiment.app, name="experiment")
 app.command(epilog=convert.EXAMPLES)(convert.convert)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(pretrain.app, name="pretrain")
