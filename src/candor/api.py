@@ -80,6 +80,7 @@ __all__ = [
     "encode_prompt",
     "encode_reply",
     "estimate",
+    "forecast",
     "frontier",
     "judges",
     "list_runs",
@@ -236,6 +237,56 @@ def bias_transfer(
         updates=updates,
         tree_only=tree_only,
         workers=workers,
+        tell=tell,
+    )
+
+
+def forecast(
+    policy: str | Path | None = None,
+    reward: str | Path | None = None,
+    *,
+    run: str | Path | None = None,
+    prompts: str | Path = "atlas",
+    number: int | None = None,
+    samples: int = 128,
+    betas: Sequence[float] | None = None,
+    kls: Sequence[float] | None = None,
+    best_of: Sequence[int] | None = None,
+    temperature: float = 1.0,
+    max_new_tokens: int = 48,
+    out: str | Path | None = None,
+    seed: int = 0,
+    tell: Reporter | None = None,
+) -> Checked:
+    """Returns what optimising ``reward`` would do to ``policy``, from samples of the policy as it is.
+
+    ``run`` gives both where they are left out: what its PPO starts from. ``number``: of prompts; None for 200 of Atlas
+    and all of a file. ``betas``, ``kls`` (nats) and ``best_of``: None for a grid. ``out`` defaults to
+    ``forecasts/<policy>`` and keeps the samples. Raises InputError for anything that the caller can set right.
+    """
+    from candor.experiments import forecast as experiment
+
+    found = {} if run is None else dict(experiment.pairs_of_run(locate_run(str(run))))
+    policy, reward = policy or found.get("policy"), reward or found.get("reward")
+    if policy is None or reward is None:
+        raise InputError("a forecast needs a policy and a reward model", fix="give both, or a run that has them")
+    name = Path(run).name if run is not None else Path(policy).name
+    asked = experiment.Asked(
+        prompts=str(prompts),
+        number=number,
+        samples=samples,
+        temperature=temperature,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+    )
+    return experiment.forecast_policy(
+        policy,
+        reward,
+        Path(out) if out else Path("forecasts") / name,
+        asked=asked,
+        betas=betas or experiment.BETAS,
+        kls=kls or experiment.KLS,
+        best_of=best_of or experiment.BEST_OF,
         tell=tell,
     )
 

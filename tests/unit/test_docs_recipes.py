@@ -27,6 +27,22 @@ from candor.recipe import (
     RewardStage,
     SFTStage,
 )
+from candor.recipe_interventions import (
+    AnnotatorConditional,
+    BeliefBlind,
+    Constraint,
+    Counterfactual,
+    EarlyStop,
+    Ensemble,
+    FilterComparisons,
+    FilterDemonstrations,
+    Penalty,
+    ProbePenalty,
+    Relabel,
+    ReliabilityWeights,
+    SyntheticDisagreement,
+    Verifier,
+)
 from candor.recipe_io import load_recipe, parse_recipe, resolve
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -44,6 +60,20 @@ SECTIONS: tuple[tuple[type[BaseModel], tuple[str, ...]], ...] = (
     (RaterType, ("rater type",)),
     (RewardStage, (*TRAINS, "reward")),
     (PPOStage, (*TRAINS, "ppo")),
+    (FilterDemonstrations, ("sft: filter",)),
+    (SyntheticDisagreement, ("sft: synthetic_disagreement",)),
+    (FilterComparisons, ("reward: filter",)),
+    (Relabel, ("reward: relabel",)),
+    (Counterfactual, ("reward: counterfactual",)),
+    (ReliabilityWeights, ("reward: reliability_weights",)),
+    (AnnotatorConditional, ("reward: annotator_conditional",)),
+    (Penalty, ("ppo: penalty",)),
+    (BeliefBlind, ("ppo: belief_blind",)),
+    (ProbePenalty, ("ppo: probe_penalty",)),
+    (Ensemble, ("ppo: ensemble",)),
+    (Verifier, ("ppo: verifier",)),
+    (Constraint, ("ppo: constraint",)),
+    (EarlyStop, ("ppo: early_stop",)),
 )
 UNDERIVED = {("recipe", "name")}  # required of the class; a file's name fills it in
 
@@ -71,6 +101,7 @@ def problems(text: str, config: type[BaseModel], sections: tuple[str, ...]) -> l
             continue
         plain = cell.strip("`")
         value = None if plain == "none" else _value(plain)
+        value = tuple(value) if isinstance(value, list) else value
         if field.is_required() or value != field.default or isinstance(value, bool) != isinstance(field.default, bool):
             wrong.append(f"{name}: default {cell} is not {field.default!r}")
     return wrong
@@ -101,7 +132,8 @@ def test_a_missing_field_an_invented_one_and_a_wrong_default_are_found() -> None
 
 def test_what_the_default_recipe_sets_is_listed() -> None:
     recipe = load_recipe("default")
-    parts = [*((stage.type, stage) for stage in recipe.stages), ("audit", recipe.audit)]
+    plain = [stage for stage in recipe.stages if not stage.name]  # those with a name repeat the settings
+    parts = [*((stage.type, stage) for stage in plain), ("audit", recipe.audit)]
     expected = {
         (name, field, getattr(part, field))
         for name, part in parts

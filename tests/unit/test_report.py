@@ -144,7 +144,9 @@ def test_a_mended_branch_is_told_by_its_remedy_and_its_price(tmp_path: Path) -> 
     manifest.write_text(json.dumps({**raw, "config": mended}))
     run = load_run(directory)
     told = words.lede(run)[-1]
-    assert told.startswith("<b>With a verifier of known claims in the reward and agreement with false beliefs bounded")
+    assert told.startswith(
+        "<b>With a verifier of known claims in the reward and a bound on agreement with false beliefs"
+    )
     helpful = [run.measured(name, "helpfulness").value for name in ("ppo-strict", "ppo")]  # type: ignore[union-attr]
     agrees = number(run.measured("ppo-strict", words.AGREEMENT).value, "share")  # type: ignore[union-attr, arg-type]
     assert f"(ppo-strict) the model agrees with {agrees}" in told

@@ -16,6 +16,7 @@ from candor.cli import (
     estimate,
     experiment,
     export,
+    forecast,
     frontier,
     pretrain,
     recipes,
@@ -61,6 +62,7 @@ app.command(epilog=report.EXAMPLES)(report.report)
 app.command(epilog=chat.EXAMPLES)(chat.chat)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.add_typer(audit.app, name="audit")
+app.command(epilog=forecast.EXAMPLES)(forecast.forecast)
 app.command(epilog=attribute.EXAMPLES)(attribute.attribute)
 app.command(epilog=frontier.EXAMPLES)(frontier.frontier)
 app.add_typer(experiment.app, name="experiment")

@@ -47,6 +47,9 @@ def seal_forecast(
     """
     if not stage.forecast_prompts or _sealed_before(planned, work, context, done):
         return
+    if any(isinstance(item, Constraint) for item in stage.interventions):
+        context.tell.note(f"{planned.name}: no forecast: a constraint's multiplier follows from training")
+        return
     if done:
         context.tell.note(f"{planned.name}: no forecast: it has to be made before the first update")
         return
@@ -157,8 +160,6 @@ def _content(
 def _limits(stage: PPOStage) -> Sequence[str]:
     """What the forecast leaves out of account, in words."""
     said = []
-    if any(isinstance(item, Constraint) for item in stage.interventions):
-        said.append("The reward is forecast without the constraint, whose multiplier follows from training.")
     if any(isinstance(item, EarlyStop) for item in stage.interventions):
         said.append("Training may stop early, before it gets as far.")
     if stage.kl_control == "adaptive":

@@ -17,7 +17,7 @@ WORDS = {
     ("ppo", "probe_penalty"): "what a probe for agreement finds taken off the reward",
     ("ppo", "ensemble"): "several reward models scoring together",
     ("ppo", "verifier"): "a verifier of known claims in the reward",
-    ("ppo", "constraint"): "agreement with false beliefs bounded",
+    ("ppo", "constraint"): "a bound on agreement with false beliefs",
     ("ppo", "early_stop"): "training stopped where agreement rises",
 }
 """By the type of the stage and of the intervention."""

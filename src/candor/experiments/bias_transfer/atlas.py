@@ -103,7 +103,7 @@ def point(
     branch = branch_of(made.recipe)
     places = {place.name.split("-", 1)[-1]: place / "checkpoint" for place in stage_dirs(directory)}
     stage = next(s for s in branch.recipe.stages if isinstance(s, CompareStage))
-    panel = Panel(stage.panel, reader, stage.feedback, made.recipe.seed)  # type: ignore[arg-type]
+    panel = Panel(stage.panel, reader, stage.feedback, made.recipe.seed)
     trained, start = (log_odds(load_policy(places[name]), pairs) for name in (branch.ppo, branch.start))
     reward = load_reward(places[branch.reward])
     scorer = RewardScorer(reward.model, reward.tokenizer, 512, reward.offset)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -196,13 +196,13 @@ def _map(points: Sequence[Point]) -> Check:
     )
 
 
-def _curve(title: str, rows: Sequence[dict[str, object]]) -> Chart:
+def _curve(title: str, rows: Sequence[Mapping[str, object]]) -> Chart:
     return Chart(
         kind="curve", title=title, x_title="b / beta", y_title="policy log-odds", rows=tuple(rows), reference=0.0
     )
 
 
-def _ends(values: Iterator[float]) -> tuple[float, ...]:
+def _ends(values: Iterable[float]) -> tuple[float, ...]:
     known = sorted(values)
     return (min(known[0], 0.0), 0.0, max(known[-1], 0.0))
 

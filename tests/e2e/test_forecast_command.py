@@ -1,0 +1,75 @@
+"""``candor forecast`` on a finished run: two models, samples kept, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from candor import api
+from candor.cli import app
+from candor.errors import InputError
+from candor.experiments.forecast import pairs_of_run
+from candor.pipeline.progress import Silent
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_it_forecasts_a_run_and_keeps_its_samples(files: Path, finished: Path, tmp_path: Path) -> None:
+    out, notes = tmp_path / "forecast", Notes()
+    wanted = {"run": finished, "prompts": files / "audit.jsonl", "number": 4, "max_new_tokens": 6, "out": out}
+    done = api.forecast(**wanted, betas=[0.5, 1.0], kls=[0.1], best_of=[2], tell=notes)
+    assert done.page is not None
+    assert {"length", "reach"} <= {check.name for check in done.checks}
+    document = json.loads((out / "forecast.json").read_text())
+    assert document["kind"] == "forecast"
+    assert dict(document["data"]["facts"])["samples"].startswith("128 per prompt")
+    began = time.monotonic()
+    again = api.forecast(**wanted, betas=[0.5], kls=[], best_of=[4], tell=notes)
+    assert time.monotonic() - began < 60
+    assert any("used again" in note for note in notes.notes)
+    first, second = (
+        next(f.estimate for c in x.checks for f in c.findings if (f.metric, f.subject) == ("words", "beta 0.5"))
+        for x in (done, again)
+    )
+    assert first == second
+    other = api.forecast(**{**wanted, "seed": 1}, betas=[0.5], tell=Notes())  # control: another draw is another number
+    assert next(f.estimate for c in other.checks for f in c.findings if f.metric == "words") is not None
+
+
+def test_the_checkpoints_of_a_run_are_those_that_its_ppo_starts_from(finished: Path, tmp_path: Path) -> None:
+    found = dict(pairs_of_run(finished))
+    assert found == {
+        "policy": finished / "stages/01-sft/checkpoint",
+        "reward": finished / "stages/03-reward/checkpoint",
+    }
+    with pytest.raises(InputError, match="no finished reward stage"):
+        dict(pairs_of_run(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "what is to be forecast?"),
+        (["--policy", "a"], "what is to be forecast?"),
+        (["--policy", "nowhere/p", "--reward", "nowhere/r"], "nowhere/p"),
+        (["--policy", "atlas", "--reward", "atlas"], "atlas"),
+        (["--policy", "atlas", "--reward", "atlas", "--betas", "high"], "expected numbers"),
+        (["--policy", "atlas", "--reward", "atlas", "--betas=-1"], "not positive"),
+    ],
+)
+def test_what_cannot_be_forecast_is_one_line(arguments: list[str], said: str, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["forecast", *arguments])
+    assert result.exit_code == 2, result.output
+    assert said in result.output
+    assert "Traceback" not in result.output
