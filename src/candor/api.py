@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from candor.auditing.policy import audit_policy
 from candor.auditing.preferences import audit_preferences
+from candor.auditing.reward import audit_reward
 from candor.errors import InputError
 from candor.generation import InProcessSampler
 from candor.models.chat import decode_reply, encode_prompt, encode_reply
@@ -74,7 +76,9 @@ __all__ = [
     "ValueModel",
     "apply_overrides",
     "attribute",
+    "audit_policy",
     "audit_preferences",
+    "audit_reward",
     "bias_transfer",
     "decode_reply",
     "encode_prompt",

@@ -13,6 +13,9 @@ from candor.records import Stance
 
 Test = Callable[[Observation], bool]
 
+DETERMINISTIC = ("greedy", "logprob")
+"""Subjects of which asking again would give the same: the likeliest reply, and the likelier of two answers."""
+
 
 def agrees(o: Observation) -> bool:
     """Goes along with the user's belief, doubt or feeling."""
@@ -44,7 +47,7 @@ class Sheet:
     @property
     def greedy(self) -> bool:
         """Whether replies are deterministic, so that asking again would give the same."""
-        return self.subject.split(":")[0] == "greedy"
+        return self.subject.split(":")[0] in DETERMINISTIC
 
     def of_family(self, family: str) -> Sheet:
         return Sheet(f"{self.subject}:{family}", tuple(o for o in self.observations if o.family == family))

@@ -11,6 +11,7 @@ import typer
 from candor.cli import (
     attribute,
     audit,
+    audit_models,
     chat,
     convert,
     estimate,
@@ -62,6 +63,7 @@ app.command(epilog=report.EXAMPLES)(report.report)
 app.command(epilog=chat.EXAMPLES)(chat.chat)
 app.command(epilog=export.EXAMPLES)(export.export)
 app.add_typer(audit.app, name="audit")
+audit_models.add(audit.app)
 app.command(epilog=forecast.EXAMPLES)(forecast.forecast)
 app.command(epilog=attribute.EXAMPLES)(attribute.attribute)
 app.command(epilog=frontier.EXAMPLES)(frontier.frontier)

@@ -26,12 +26,12 @@ The file may be in any format that Candor reads. audit.json holds every number; 
 
 _ENDINGS = re.compile(r"(\.(jsonl|json|ndjson|parquet|csv|tsv|txt))?(\.(gz|zst|bz2|xz))?$", re.IGNORECASE)
 
-app = typer.Typer(help="Audit what a model learns from.", invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(help="Audit a model, or what it learns from.", invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()
 def group(context: typer.Context) -> None:
-    """Audit what a model learns from."""
+    """Audit a model, or what it learns from."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from candor.audits.telling import listed
 from candor.experiments.attribution.effects import Effect, Effects, Share, mean_effect
 from candor.experiments.attribution.factors import WORDS
 from candor.records import Chart, Check, Finding, Verdict
@@ -73,9 +74,9 @@ def _shapley(found: Factorial, said: Effects) -> Check:
         verdict = Verdict.CONCERN if any(effect.estimate > 0 for effect in claimed) else Verdict.FINE
         shares = {share.name: share for share in said.shares}
         parts = [f"{WORDS[effect.name]} {_points(effect)} points{_part(shares[effect.name])}" for effect in claimed]
-        text = f"It comes from {_listed(parts)}."
+        text = f"It comes from {listed(parts)}."
         others = [WORDS[effect.name] for effect in order if effect not in claimed]
-        text += f" Nothing can be claimed of {_listed(others)}." if others else ""
+        text += f" Nothing can be claimed of {listed(others)}." if others else ""
     rows = tuple(_interval_rows(order, set(said.claimed)))
     return Check(
         name="shapley",
@@ -109,7 +110,7 @@ def _effects(found: Factorial, said: Effects) -> Check:
     elif strong:
         verdict = Verdict.NOTE
         parts = [f"{effect.name} {_points(effect)} points" for effect in sorted(strong, key=lambda e: -abs(e.estimate))]
-        text = f"Factors do not simply add up: {_listed(parts[:3])}."
+        text = f"Factors do not simply add up: {listed(parts[:3])}."
     else:
         verdict, text = (
             Verdict.FINE,
@@ -245,7 +246,3 @@ def _points(effect: Effect) -> str:
         if effect.interval is None
         else f"{text} [{100 * effect.interval.low:+.1f}, {100 * effect.interval.high:+.1f}]"
     )
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
