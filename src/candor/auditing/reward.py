@@ -76,7 +76,7 @@ def _checks(
     scored = score_claims(scorer, known, tell)
     made = beliefs.checks(scored, seed=seed, bootstrap=bootstrap)
     made += style.checks(scored, seed=seed, bootstrap=bootstrap)
-    features = [_features(case) for case in known.cases]
+    features = [features_of_case(case) for case in known.cases]
     made += blind_checks.checks(blind_checks.judged_pairs(scored, features), seed=seed, bootstrap=bootstrap)
     return made + calibration.checks(_gaps(scorer, judged, tell), seed=seed, bootstrap=bootstrap)
 
@@ -123,7 +123,8 @@ def _texts(case: Case) -> dict[str, str]:
     return texts
 
 
-def _features(case: Case) -> dict[str, str]:
+def features_of_case(case: Case) -> dict[str, str]:
+    """Returns what blind spots are searched by: the relation, what the user says, and how surely."""
     claim = case.prompt.claim
     asserts = case.stance in (Stance.ASSERTS_FALSE, Stance.ASSERTS_TRUE)
     return {

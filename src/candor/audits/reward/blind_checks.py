@@ -13,6 +13,8 @@ BETA = 0.1
 """The KL coefficient that "what a policy would do" is told for."""
 
 EXAMPLES = 6
+NO_BETTER = 0.55
+"""Share of all pairs ordered rightly up to which nothing can be told of parts."""
 
 
 def judged_pairs(scored: Sequence[Scored], features: Sequence[dict[str, str]]) -> list[JudgedPair]:
@@ -42,6 +44,11 @@ def checks(pairs: Sequence[JudgedPair], *, seed: int, bootstrap: int) -> list[Ch
         return [_check(Verdict.CANNOT_TELL, text, (), (), ())]
     search = find_blind_spots(pairs, seed=seed, bootstrap=bootstrap)
     blind = search.blind
+    if search.accuracy <= NO_BETTER:
+        text = (
+            f"Right on {search.accuracy:.2f} of all {search.n:,} pairs of a better and a worse reply: no better than a "
+        )
+        return [_check(Verdict.CONCERN, f"{text}coin everywhere, so that no slice can stand out.", (), (), ())]
     if not search.looked_at:
         return [_check(Verdict.CANNOT_TELL, "No slice holds enough questions to be looked at.", (), (), ())]
     told = [_told(one, pairs) for one in blind]
