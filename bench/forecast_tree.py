@@ -4,8 +4,10 @@
     python -m bench.forecast_tree --quick
 
 The default setting: 48 prompts, 128 samples each, rewards of standard deviation .3 within a prompt beside a gap for
-agreement, beta .3. Every simulation draws samples anew; the prompts and their rewards stay, and the forecast is of
-them. Coverage counts how often the 95% interval holds the enumerated value. The uncorrected estimate is the control.
+agreement, beta .3. In the first table every simulation draws samples anew; the prompts and their rewards stay, and the
+forecast is of them. In the second the prompts are drawn anew too, from 600, and the forecast is of all 600: such are
+the intervals of ``candor forecast``. Coverage counts how often the 95% interval holds the enumerated value. The
+uncorrected estimate is the control.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from candor.forecasting import exact
 from candor.forecasting.forecast import at_best_of, at_beta, at_kl
+from candor.forecasting.jackknife import Target
 from candor.forecasting.points import Point
 from candor.forecasting.samples import Samples
 from candor.ops.randomness import generator
@@ -30,6 +33,8 @@ FloatArray = NDArray[np.float64]
 
 STATISTICS = ("agreement", "helpfulness")
 SHOWN = ("kl", *STATISTICS)
+POPULATION = 600
+"""Prompts from which those of a simulation are drawn, where they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +49,15 @@ class World:
         """The means over prompts under a policy (P, R)."""
         found = {name: float(exact.mean(policy, values).mean()) for name, values in self.statistics.items()}
         return found | {"kl": float(exact.divergence(policy, self.probabilities).mean())}
+
+    def drawn(self, prompts: int, seed: int) -> World:
+        """So many of the prompts, drawn with replacement."""
+        rows = np.random.default_rng([seed, 11]).integers(len(self.rewards), size=prompts)
+        return World(
+            probabilities=self.probabilities[rows],
+            rewards=self.rewards[rows],
+            statistics={name: values[rows] for name, values in self.statistics.items()},
+        )
 
     def samples(self, m: int, seed: int) -> Samples:
         rng = np.random.default_rng([seed, 7])
@@ -89,8 +103,14 @@ class Row:
     refused: float
 
 
-def simulate(made: World, *, m: int, beta: float, kl: float, n: int, simulations: int) -> list[Row]:
-    """Returns a row for each point (by beta, by KL, best of n) and statistic."""
+def simulate(
+    made: World, *, m: int, beta: float, kl: float, n: int, simulations: int, prompts: int | None = None
+) -> list[Row]:
+    """Returns a row for each point (by beta, by KL, best of n) and statistic.
+
+    ``prompts``: so many are drawn in every simulation and stand for all of ``made``; None: all of them, for themselves.
+    """
+    target: Target = "these prompts" if prompts is None else "population"
     at = beta_at(made, kl)
     policies = {
         f"beta {beta:g}": exact.optimum(made.probabilities, made.rewards, beta),
@@ -101,11 +121,11 @@ def simulate(made: World, *, m: int, beta: float, kl: float, n: int, simulations
     said: dict[tuple[str, str], list[tuple[float, float, float, float]]] = defaultdict(list)
     refused: dict[tuple[str, str], int] = defaultdict(int)
     for seed in range(simulations):
-        samples = made.samples(m, seed)
+        samples = (made if prompts is None else made.drawn(prompts, seed)).samples(m, seed)
         points: dict[str, Point] = {
-            f"beta {beta:g}": at_beta(samples, beta),
-            f"KL {kl:g}": at_kl(samples, kl),
-            f"best of {n}": at_best_of(samples, n),
+            f"beta {beta:g}": at_beta(samples, beta, target),
+            f"KL {kl:g}": at_kl(samples, kl, target),
+            f"best of {n}": at_best_of(samples, n, target),
         }
         plain = plain_estimates(samples, beta)
         for name, point in points.items():
@@ -182,16 +202,12 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=8)
     parser.add_argument("--quick", action="store_true", help="20 simulations")
     options = parser.parse_args()
-    made = world(options.prompts)
-    rows = simulate(
-        made,
-        m=options.samples,
-        beta=options.beta,
-        kl=options.kl,
-        n=options.n,
-        simulations=20 if options.quick else options.simulations,
-    )
-    print(table(rows))
+    simulations = 20 if options.quick else options.simulations
+    setting = {"m": options.samples, "beta": options.beta, "kl": options.kl, "n": options.n, "simulations": simulations}
+    print(f"These {options.prompts} prompts, {simulations} simulations:\n")
+    print(table(simulate(world(options.prompts), **setting)))
+    print(f"\n{options.prompts} prompts drawn from {POPULATION}, {simulations} simulations:\n")
+    print(table(simulate(world(POPULATION), **setting, prompts=options.prompts)))
 
 
 if __name__ == "__main__":

@@ -256,41 +256,39 @@ def forecast(
     betas: Sequence[float] | None = None,
     kls: Sequence[float] | None = None,
     best_of: Sequence[int] | None = None,
-    temperature: float = 1.0,
-    max_new_tokens: int = 48,
+    temperature: float | None = None,
+    max_new_tokens: int | None = None,
     out: str | Path | None = None,
     seed: int = 0,
     tell: Reporter | None = None,
 ) -> Checked:
     """Returns what optimising ``reward`` would do to ``policy``, from samples of the policy as it is.
 
-    ``run`` gives both where they are left out: what its PPO starts from. ``number``: of prompts; None for 200 of Atlas
-    and all of a file. ``betas``, ``kls`` (nats) and ``best_of``: None for a grid. ``out`` defaults to
-    ``forecasts/<policy>`` and keeps the samples. Raises InputError for anything that the caller can set right.
+    ``run`` gives both where they are left out, what its PPO starts from, and how that samples and scores replies (else
+    temperature 1, 48 tokens). ``number``: of prompts; None for 200 of Atlas and all of a file. ``betas``, ``kls``
+    (nats) and ``best_of``: None for a grid, empty for none. ``out`` defaults to ``forecasts/<policy>`` and keeps the
+    samples. Raises InputError for anything that the caller can set right.
     """
     from candor.experiments import forecast as experiment
 
-    found = {} if run is None else dict(experiment.pairs_of_run(locate_run(str(run))))
+    place = None if run is None else locate_run(str(run))
+    found = {} if place is None or (policy and reward) else dict(experiment.pairs_of_run(place))
     policy, reward = policy or found.get("policy"), reward or found.get("reward")
     if policy is None or reward is None:
         raise InputError("a forecast needs a policy and a reward model", fix="give both, or a run that has them")
-    name = Path(run).name if run is not None else Path(policy).name
-    asked = experiment.Asked(
-        prompts=str(prompts),
-        number=number,
-        samples=samples,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
-    )
+    name = place.resolve().name if place is not None else _model_name(policy)
+    given = {"temperature": temperature, "max_new_tokens": max_new_tokens}
+    settings = {} if place is None else dict(experiment.settings_of_run(place))
+    settings |= {field: value for field, value in given.items() if value is not None}
+    asked = experiment.Asked(prompts=str(prompts), number=number, samples=samples, seed=seed, **settings)
     return experiment.forecast_policy(
         policy,
         reward,
         Path(out) if out else Path("forecasts") / name,
         asked=asked,
-        betas=betas or experiment.BETAS,
-        kls=kls or experiment.KLS,
-        best_of=best_of or experiment.BEST_OF,
+        betas=experiment.BETAS if betas is None else betas,
+        kls=experiment.KLS if kls is None else kls,
+        best_of=experiment.BEST_OF if best_of is None else best_of,
         tell=tell,
     )
 
@@ -305,6 +303,12 @@ def judges(run: str | Path, *, out: str | Path | None = None, seed: int = 0, tel
 
     place = locate_run(str(run))
     return experiment(place, Path(out) if out else place / "judges", seed=seed, tell=tell)
+
+
+def _model_name(model: str | Path) -> str:
+    """The last part of where a model lies that says something: a stage's directory rather than ``checkpoint``."""
+    place = Path(model)
+    return place.resolve().parent.name if place.name == "checkpoint" else place.name
 
 
 def _seeds(recipe: Recipe, seeds: Sequence[int] | int | None) -> Sequence[int] | None:

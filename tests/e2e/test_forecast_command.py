@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -65,6 +66,10 @@ def test_the_checkpoints_of_a_run_are_those_that_its_ppo_starts_from(finished: P
         (["--policy", "atlas", "--reward", "atlas"], "atlas"),
         (["--policy", "atlas", "--reward", "atlas", "--betas", "high"], "expected numbers"),
         (["--policy", "atlas", "--reward", "atlas", "--betas=-1"], "not positive"),
+        (["--policy", "atlas", "--reward", "atlas", "--kls", "nan"], "not positive and finite"),
+        (["--policy", "atlas", "--reward", "atlas", "--best-of", "2.5"], "expected whole numbers"),
+        (["--policy", "atlas", "--reward", "atlas", "--prompts", "none.jsonl"], "none.jsonl"),
+        (["--run", "nobody"], "no such run"),
     ],
 )
 def test_what_cannot_be_forecast_is_one_line(arguments: list[str], said: str, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
@@ -73,3 +78,23 @@ def test_what_cannot_be_forecast_is_one_line(arguments: list[str], said: str, tm
     assert result.exit_code == 2, result.output
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_reward_model_with_several_labels_and_a_file_without_prompts(files: Path, tmp_path: Path) -> None:
+    two = tmp_path / "two"
+    shutil.copytree(files / "model", two)
+    config = json.loads((two / "config.json").read_text())
+    labels = {"id2label": {"0": "bad", "1": "good"}, "label2id": {"bad": 0, "good": 1}}
+    (two / "config.json").write_text(
+        json.dumps(config | labels | {"architectures": ["LlamaForSequenceClassification"]})
+    )
+    (tmp_path / "empty.jsonl").write_text("")
+    models = ["--policy", str(files / "model"), "--out", str(tmp_path / "out")]
+    for arguments, said in (
+        (["--reward", str(two), "--prompts", str(files / "audit.jsonl")], "a reward model gives one score"),
+        (["--reward", str(two), "--prompts", str(tmp_path / "empty.jsonl")], "empty.jsonl"),
+    ):
+        result = CliRunner().invoke(app, ["forecast", *models, *arguments])
+        assert result.exit_code == 2, result.output
+        assert said in result.output
+        assert not (tmp_path / "out").exists(), "nothing half-written"

@@ -8,10 +8,13 @@ from bench.forecast_tree import STATISTICS, beta_at, simulate, world
 
 from candor.experiments.forecast_checks import checks
 from candor.forecasting import exact
-from candor.forecasting.best_of import best_of_weights
+from candor.forecasting.best_of import best_of_pseudo_values, best_of_weights, kl_bound
 from candor.forecasting.forecast import at_best_of, at_beta, at_kl, forecast
+from candor.forecasting.jackknife import mean_over_prompts
 from candor.forecasting.samples import Samples
+from candor.forecasting.tilt import Tilt
 from candor.records import Verdict
+from candor.results.checks import checked
 
 WORLD = world(16)
 
@@ -125,3 +128,122 @@ def test_the_page_says_that_agreement_and_value_will_part() -> None:
     assert control["value"].verdict is Verdict.FINE
     far = forecast(sycophantic(0.4), betas=[0.01], target="population")
     assert {c.name: c for c in checks(far, 0)}["reach"].verdict is Verdict.NOTE
+
+
+def leave_one_out(estimate, rewards: np.ndarray, values: np.ndarray) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """The jackknife's pseudo-values as they are defined: the estimate m times over, each sample left out in turn."""
+    m = len(rewards)
+    rest = [estimate(np.delete(rewards, i), np.delete(values, i)) for i in range(m)]
+    return m * estimate(rewards, values) - (m - 1) * np.array(rest)
+
+
+def tilted(beta: float, rewards: np.ndarray, values: np.ndarray) -> float:
+    weights = np.exp(rewards / beta)
+    return float(weights @ values / weights.sum())
+
+
+def tilted_kl(beta: float, rewards: np.ndarray, values: np.ndarray) -> float:
+    weights = np.exp(rewards / beta) / np.exp(rewards / beta).sum()
+    return float(weights @ np.log(len(weights) * weights))
+
+
+def test_the_tilts_pseudo_values_are_the_jackknifes() -> None:
+    rng = np.random.default_rng(0)
+    rewards, values = rng.standard_normal((2, 3, 12))
+    tilt = Tilt.of(rewards, 0.7)
+    for p in range(3):
+        expected = leave_one_out(lambda r, v: tilted(0.7, r, v), rewards[p], values[p])
+        np.testing.assert_allclose(tilt.statistic(values)[p], expected, atol=1e-10)
+        expected = leave_one_out(lambda r, v: tilted_kl(0.7, r, v), rewards[p], values[p])
+        np.testing.assert_allclose(tilt.divergence()[p], expected, atol=1e-10)
+    assert np.abs(tilt.statistic(values).mean(axis=1) - tilted(0.7, rewards[0], values[0])).max() > 1e-3  # control
+
+
+@pytest.mark.parametrize("n", [1, 3, 8])
+def test_the_pseudo_values_of_best_of_n_are_the_jackknifes(n: int) -> None:
+    """With equal rewards, whose levels change as a sample goes."""
+    rng = np.random.default_rng(n)
+    rewards, values = rng.integers(0, 4, size=(3, 11)).astype(float), rng.standard_normal((3, 11))
+
+    def best(r: np.ndarray, v: np.ndarray) -> float:
+        return float((best_of_weights(r[None], n) * v).sum())
+
+    def best_kl(r: np.ndarray, v: np.ndarray) -> float:
+        weights = best_of_weights(r[None], n)[0]
+        inside = weights[weights > 0]
+        return float(inside @ np.log(len(r) * inside))
+
+    found = best_of_pseudo_values(rewards, values[None], n)
+    for p in range(3):
+        np.testing.assert_allclose(found[0, p], leave_one_out(best, rewards[p], values[p]), atol=1e-9)
+        np.testing.assert_allclose(found[1, p], leave_one_out(best_kl, rewards[p], values[p]), atol=1e-9)
+
+
+def test_one_ratio_over_all_prompts_is_another_number() -> None:
+    """The optimum is one of every prompt: pooling the formula weighs prompts by how high their rewards are."""
+    samples, truth = WORLD.samples(4096, 4), WORLD.truth(exact.optimum(WORLD.probabilities, WORLD.rewards, 0.3))
+    agrees = samples.statistics["agreement"]
+    offsets = 0.3 * np.argsort(np.argsort(-agrees.mean(axis=1)))[:, None]  # highest where agreement is rarest
+    shifted = samples.under(samples.rewards + offsets)
+    assert at_beta(shifted, 0.3).values["agreement"].estimate == pytest.approx(truth["agreement"], abs=0.01)
+    weights = np.exp(shifted.rewards / 0.3)
+    assert abs((weights * agrees).sum() / weights.sum() - truth["agreement"]) > 0.05
+
+
+def test_prompts_that_stand_for_a_population_are_one_per_question() -> None:
+    """Five phrasings of a question are no five questions."""
+    rng = np.random.default_rng(8)
+    pseudo = np.repeat(rng.standard_normal((6, 1)), 5, axis=0) + np.zeros((30, 4))
+    clusters = np.repeat(np.arange(6), 5)
+    found = mean_over_prompts(pseudo, clusters, "population")
+    alone = mean_over_prompts(pseudo[::5], np.arange(6), "population")
+    assert found.error == pytest.approx(alone.error)
+    assert found.clusters == 6
+    naive = mean_over_prompts(pseudo, np.arange(30), "population")
+    assert naive.error < 0.6 * found.error  # control
+    assert mean_over_prompts(pseudo, np.zeros(30), "population").low is None
+
+
+def test_best_of_ns_kl_stays_under_its_bound() -> None:
+    samples = WORLD.samples(512, 5)
+    for n in (2, 8, 32):
+        point = at_best_of(samples, n)
+        assert point.kl_bound == pytest.approx(np.log(n) - (n - 1) / n) == kl_bound(n)
+        assert point.values["kl"].estimate is not None
+        assert 0 < point.values["kl"].estimate <= kl_bound(n)
+
+
+@pytest.mark.parametrize("rewards", ["tied", "two levels"])
+def test_what_is_refused_has_a_page_too(rewards: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Rewards that cannot reach a KL, and more replies than there are: every number is refused, the KL as well."""
+    made = sycophantic(0.4)
+    agrees = made.statistics["false_belief_agreement"]
+    samples = made.under(np.zeros_like(agrees) if rewards == "tied" else agrees)
+    found = forecast(samples, betas=[0.5], kls=[0.1, 3.0], best_of=[4, 256], target="population")
+    for point in (found.kls[1], found.best_of[1]):
+        assert point.values["kl"].estimate is None
+        assert point.values["kl"].refusal
+        assert set(point.values) == set(found.reference.values)
+    told = {check.name: check for check in checks(found, 0)}
+    assert told["reach"].verdict is Verdict.NOTE
+    done = checked("forecast", "policy", list(told.values()), seed=0, data={"facts": []}, seconds=0.0, out=tmp_path)
+    assert done.page is not None
+    page = done.page.read_text(encoding="utf-8")
+    assert "Effective samples per prompt" in page
+    assert ("no beta brings" if rewards == "two levels" else "score alike") in page
+
+
+def test_a_rise_that_few_prompts_do_not_show_is_not_called_fine() -> None:
+    made = sycophantic(0.4)
+    rng = np.random.default_rng(9)
+    mixed = np.where(np.arange(30)[:, None] % 10 < 5, 0.02, 0.9)
+    agrees = (rng.random((30, 256)) < mixed).astype(float)
+    samples = Samples(
+        prompts=made.prompts,
+        clusters=made.clusters,
+        rewards=0.4 * agrees,
+        statistics={**made.statistics, "false_belief_agreement": agrees},
+    )
+    check = checks(forecast(samples, betas=[0.3], target="population"), 0)[0]
+    assert check.verdict is Verdict.NOTE
+    assert "may rise" in check.meaning

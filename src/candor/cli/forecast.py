@@ -17,8 +17,8 @@ EXAMPLES = """
 \b
 Examples:
   candor forecast --run default-seed0                    the policy and the reward model that a run's PPO starts from
-  candor forecast --policy path/to/sft --reward path/to/reward
-  candor forecast --policy sft --reward rm --prompts mine.jsonl --betas 0.05,0.1 --best-of 4,16
+  candor forecast --policy path/to/sft --reward path/to/reward     two checkpoints, on the embedded testbed's prompts
+  candor forecast --policy path/to/sft --reward path/to/reward --prompts prompts.jsonl --betas 0.05,0.1 --best-of 4,16
   candor forecast --run default-seed0 --fail-on concern  exit code 1 where agreement will rise, for CI
 
 Samples are kept in the directory: another grid of the same two models costs nothing.
@@ -27,7 +27,8 @@ Samples are kept in the directory: another grid of the same two models costs not
 
 def forecast(
     policy: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="A checkpoint or a hub name.", show_default=False)
+        str | None,
+        typer.Option(metavar="MODEL", help="A checkpoint, a stage's directory or a hub name.", show_default=False),
     ] = None,
     reward: Annotated[
         str | None, typer.Option(metavar="MODEL", help="A reward model with one score.", show_default=False)
@@ -51,8 +52,14 @@ def forecast(
     best_of: Annotated[
         str | None, typer.Option(metavar="NUMBERS", help="n of best-of-n.", show_default="2,4,8,16,32,64")
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0.01, help="Of sampling, as in training.")] = 1.0,
-    max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reply at most.")] = 48,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Of sampling, as in training.", show_default="that of the run's PPO, else 1"),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, help="Tokens of a reply at most.", show_default="those of the run's PPO, else 48"),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="The directory of the page and the samples.", show_default="forecasts/<policy>")
     ] = None,
@@ -74,7 +81,6 @@ def forecast(
         from candor import api
         from candor.pipeline.progress import reporter_for
 
-        counts = numbers(best_of, "--best-of")
         done = api.forecast(
             policy,
             reward,
@@ -84,7 +90,7 @@ def forecast(
             samples=samples,
             betas=numbers(betas, "--betas"),
             kls=numbers(kls, "--kls"),
-            best_of=None if counts is None else [int(n) for n in counts],
+            best_of=_counts(best_of),
             temperature=temperature,
             max_new_tokens=max_new_tokens,
             out=out,
@@ -94,3 +100,11 @@ def forecast(
     from candor.cli.checked import show
 
     show(done, as_json=as_json, browser=browser, fail_on=fail_on)
+
+
+def _counts(text: str | None) -> list[int] | None:
+    found = numbers(text, "--best-of")
+    wrong = next((n for n in found or () if not n.is_integer()), None)
+    if wrong is not None:
+        raise InputError(f"expected whole numbers, got {wrong:g}", where="--best-of", fix="for example 2,4,8")
+    return None if found is None else [int(n) for n in found]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +21,17 @@ from candor.forecasting.samples import Samples
 from candor.generation.sampler import Settings
 from candor.lexical.agreement import LexicalAgreement
 from candor.models.load import load_policy, load_reward
-from candor.pipeline.context import device, prompts_that_fit
-from candor.pipeline.forecast_samples import draw
+from candor.pipeline.context import CHECKPOINT, device, prompts_that_fit
+from candor.pipeline.forecast_samples import MissingEos, draw
 from candor.pipeline.progress import Reporter, Silent
 from candor.pipeline.sealed_forecast import spread_over_stances
-from candor.pipeline.sources import audit_prompts, model_fingerprint, opinions_known
+from candor.pipeline.sources import audit_prompts, judges_fingerprint, model_fingerprint, opinions_known
 from candor.recipe import ATLAS, PanelConfig
-from candor.records import Prompt
+from candor.records import Prompt, to_json
 from candor.report.checks import check_place
 from candor.results.checks import Checked, checked
-from candor.runs import content_key, read_json, write_json
-from candor.storage import writing
+from candor.runs import content_key, read_json, read_manifest, stage_dirs
+from candor.storage import disk_failures, replacing_file
 
 KIND = "forecast"
 BETAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -38,16 +40,25 @@ BEST_OF = (2, 4, 8, 16, 32, 64)
 LEAST_SAMPLES = 128
 """Fewer per prompt leave a bias that does not average out (docs/forecast.md)."""
 
+SAMPLES = "samples.npz"
+"""What was drawn, with the key of what it was drawn from: one file, so that the two cannot come apart."""
+
+_TOLD = ("key", "prompts", "clusters")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """How samples are drawn. ``number``: of prompts, spread over stances and questions; None for all of a file."""
+    """How samples are drawn. ``number``: of prompts, spread over stances and questions; None for all of a file.
+
+    ``missing_eos``: what training does to the score of a reply that is cut off; None leaves it as it is.
+    """
 
     prompts: str = ATLAS
     number: int | None = None
     samples: int = LEAST_SAMPLES
     temperature: float = 1.0
     max_new_tokens: int = 48
+    missing_eos: MissingEos | None = None
     seed: int = 0
 
 
@@ -64,17 +75,22 @@ def forecast_policy(
 ) -> Checked:
     """Draws samples of ``policy``, scores them with ``reward`` and writes what optimisation would bring to ``out``.
 
-    Samples are kept there, so that another grid of the same two models costs nothing. The two may have different
-    tokenizers: replies are scored as texts. Raises InputError for a model, a file or a grid that cannot be used.
+    Either may be a checkpoint or the directory of a run's stage. Samples are kept in ``out``, so that another grid of
+    the same two models costs nothing. The two may have different tokenizers: replies are then scored as texts. Raises
+    InputError for a model, a file or a grid that cannot be used.
     """
     tell, asked, began = tell or Silent(), asked or Asked(), time.monotonic()
     if asked.samples < LEAST_SAMPLES:
         fix = f"give {LEAST_SAMPLES} or more: with fewer the estimates are biased"
         raise InputError(f"{asked.samples} samples per prompt are too few", where="samples", fix=fix)
     for name, values in (("betas", betas), ("kls", kls), ("best-of", best_of)):
-        if any(value <= 0 for value in values):
-            raise InputError(f"{min(values):g} is not positive", where=name)
+        for value in values:
+            if not (math.isfinite(value) and value > 0):
+                raise InputError(f"{value:g} is not positive and finite", where=name)
+    if not (betas or kls or best_of):
+        raise InputError("nothing to forecast: no beta, no KL and no n", where="betas", fix="give one of the three")
     check_place(out, KIND)
+    policy, reward = model_source(policy), model_source(reward)
     prompts = chosen_prompts(asked)
     samples = drawn(policy, reward, prompts, asked, out, tell)
     made = forecast(samples, betas=betas, kls=kls, best_of=best_of, target="population")
@@ -82,8 +98,14 @@ def forecast_policy(
         ("policy", str(policy)),
         ("reward", str(reward)),
         ("prompts", f"{len(samples.prompts)} of {asked.prompts}, {len(set(samples.clusters))} questions"),
-        ("samples", f"{samples.per_prompt} per prompt, temperature {asked.temperature:g}"),
+        (
+            "samples",
+            f"{samples.per_prompt} per prompt, temperature {asked.temperature:g}, up to {asked.max_new_tokens} tokens",
+        ),
     ]
+    if asked.missing_eos is not None:
+        score, how = asked.missing_eos.score, {"replace": "scores", "subtract": "is scored with"}
+        facts.append(("a reply that is cut off", f"{how[asked.missing_eos.how]} {score:g}, as in training"))
     return checked(
         KIND,
         str(policy),
@@ -106,16 +128,23 @@ def chosen_prompts(asked: Asked) -> list[Prompt]:
     return every if asked.number is None else spread_over_stances(every, asked.number)
 
 
-def drawn(
-    policy: str | Path, reward: str | Path, prompts: Sequence[Prompt], asked: Asked, out: Path, tell: Reporter
-) -> Samples:
+def model_source(given: str | Path) -> str:
+    """What to load: a checkpoint or a hub name as it is given, of the directory of a run's stage the model it left."""
+    place = Path(given)
+    if (place / CHECKPOINT / "config.json").is_file() and not (place / "config.json").is_file():
+        return str(place / CHECKPOINT)
+    return str(given)
+
+
+def drawn(policy: str, reward: str, prompts: Sequence[Prompt], asked: Asked, out: Path, tell: Reporter) -> Samples:
     """Returns the samples, drawn now or kept in ``out`` from an earlier forecast of the same models and prompts."""
     key = content_key(
         {
-            "policy": model_fingerprint(str(policy)),
-            "reward": model_fingerprint(str(reward)),
-            "prompts": [[message.content for message in prompt.messages] for prompt in prompts],
-            "asked": [asked.samples, asked.temperature, asked.max_new_tokens, asked.seed],
+            "policy": model_fingerprint(policy),
+            "reward": model_fingerprint(reward),
+            "prompts": to_json(prompts),
+            "asked": to_json(asdict(asked)),
+            "judges": judges_fingerprint(),
         }
     )
     kept = _kept(out, key)
@@ -127,7 +156,7 @@ def drawn(
         model.to(device())
     fitting = prompts_that_fit(learner, prompts, asked.max_new_tokens, tell.note)
     if not fitting:
-        raise InputError("no prompt fits the policy's context", where=str(policy), fix="lower --max-new-tokens")
+        raise InputError("no prompt fits the policy's context", where=policy, fix="lower max_new_tokens")
     from candor.testbeds.atlas.parser import read_reply
 
     known = opinions_known(fitting)
@@ -142,46 +171,47 @@ def drawn(
         seed=asked.seed,
         tell=tell,
         agreement=None if known else LexicalAgreement(),
+        missing_eos=asked.missing_eos,
     )
     _keep(out, key, found)
     return found
 
 
 def _kept(out: Path, key: str) -> Samples | None:
-    places = out / "samples.json", out / "samples.npz"
-    if not all(place.is_file() for place in places):
+    """The samples in ``out`` if they are of this key; None for others, and for a file that cannot be read."""
+    if not (out / SAMPLES).is_file():
         return None
-    told = read_json(places[0])
-    if told.get("key") != key:
-        return None
-    with np.load(places[1]) as tables:
-        statistics = {name: tables[name] for name in tables.files if name != "rewards"}
-        return Samples(
-            prompts=tuple(told["prompts"]),
-            clusters=tuple(told["clusters"]),
-            rewards=tables["rewards"],
-            statistics=statistics,
-        )
+    try:
+        with disk_failures(out / SAMPLES), (out / SAMPLES).open("rb") as handle, np.load(handle) as tables:
+            if str(tables["key"]) != key:
+                return None
+            return Samples(
+                prompts=tuple(map(str, tables["prompts"])),
+                clusters=tuple(map(str, tables["clusters"])),
+                rewards=tables["rewards"],
+                statistics={name: tables[name] for name in tables.files if name not in (*_TOLD, "rewards")},
+            )
+    except (KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        return None  # not written here, or damaged: drawn anew
 
 
 def _keep(out: Path, key: str, samples: Samples) -> None:
-    """The tables first, then what says whose they are."""
-    out.mkdir(parents=True, exist_ok=True)
-    with writing(out / "samples.npz"):
-        tables: dict[str, Any] = {"rewards": samples.rewards, **samples.statistics}
-        np.savez_compressed(out / "samples.npz", **tables)
-    told: Mapping[str, object] = {"key": key, "prompts": list(samples.prompts), "clusters": list(samples.clusters)}
-    write_json(out / "samples.json", told)
+    tables: dict[str, Any] = {
+        "key": np.array(key),
+        "prompts": np.array(samples.prompts),
+        "clusters": np.array(samples.clusters),
+        "rewards": samples.rewards,
+        **samples.statistics,
+    }
+    with disk_failures(out / SAMPLES), replacing_file(out / SAMPLES) as unfinished, unfinished.open("wb") as handle:
+        np.savez_compressed(handle, **tables)
 
 
 def pairs_of_run(run: Path) -> Iterator[tuple[str, Path]]:
-    """Yields the checkpoints that a run's first ppo stage starts from: ``policy`` and ``reward``.
+    """Yields the checkpoints of a run's first reward stage and of the policy that it starts from, by these names.
 
     Raises InputError for a run without a finished reward stage.
     """
-    from candor.pipeline.context import CHECKPOINT
-    from candor.runs import read_manifest, stage_dirs
-
     found = {manifest.name: (place, manifest) for place in stage_dirs(run) if (manifest := read_manifest(place))}
     reward = next((name for name, (_, manifest) in found.items() if manifest.type == "reward"), None)
     if reward is None:
@@ -192,3 +222,17 @@ def pairs_of_run(run: Path) -> Iterator[tuple[str, Path]]:
         raise InputError("the run's reward model starts from no policy of it", where=str(run), fix="give --policy")
     yield "policy", found[policy][0] / CHECKPOINT
     yield "reward", place / CHECKPOINT
+
+
+def settings_of_run(run: Path) -> Mapping[str, Any]:
+    """How the run's first ppo stage samples and scores replies, as fields of :class:`Asked`; empty without one."""
+    path = run / "recipe.resolved.json"
+    stages = read_json(path)["stages"] if path.is_file() else []
+    stage = next((stage for stage in stages if stage["type"] == "ppo"), None)
+    if stage is None:
+        return {}
+    return {
+        "temperature": stage["temperature"],
+        "max_new_tokens": stage["max_new_tokens"],
+        "missing_eos": MissingEos(how=stage["missing_eos"], score=stage["missing_eos_score"]),
+    }

@@ -75,10 +75,8 @@ def at_kl(samples: Samples, kl: float, target: Target = "these prompts") -> Poin
     if not (np.isfinite(kl) and kl > 0):
         raise ValueError(f"a KL must be positive, not {kl:g}")
     beta, why = _beta_at(samples, kl)
-    effective = np.full(len(samples.prompts), float(samples.per_prompt))
     if beta is None:
-        values = {column.name: column.refused(why) for column in _columns(samples, effective, target)}
-        return Point(by="kl", at=kl, values=values)
+        return Point(by="kl", at=kl, values=_all_refused(samples, why))
     tilt = Tilt.of(samples.rewards, beta)
     effective, divergence = tilt.effective, tilt.divergence()
     values = {}
@@ -96,11 +94,9 @@ def at_best_of(samples: Samples, n: int, target: Target = "these prompts") -> Po
     if n < 1:
         raise ValueError(f"best of {n}: n must be 1 or more")
     m, every = samples.per_prompt, np.arange(len(samples.prompts))
-    effective = np.full(len(samples.prompts), float(m))
     if n >= m:
         why = f"the samples cannot say: best of {n} needs more than {n} samples per prompt, there are {m}"
-        refused = {column.name: column.refused(why) for column in _columns(samples, effective, target)}
-        return Point(by="best_of", at=n, kl_bound=kl_bound(n), values=refused)
+        return Point(by="best_of", at=n, kl_bound=kl_bound(n), values=_all_refused(samples, why))
     effective = 1 / np.sum(best_of_weights(samples.rewards, n) ** 2, axis=1)
     columns = list(_columns(samples, effective, target))
     pseudo = best_of_pseudo_values(samples.rewards, np.array([column.full for column in columns]), n)
@@ -171,6 +167,15 @@ def _columns(samples: Samples, effective: FloatArray, target: Target) -> Iterato
         if len(rows):
             full = np.nan_to_num(values, nan=0.0)
             yield _Column(name, rows, full, values[rows], samples.cluster_index, effective, target)
+
+
+def _all_refused(samples: Samples, why: str) -> dict[str, Value]:
+    """No number for any statistic, the KL among them."""
+    effective = np.full(len(samples.prompts), float(samples.per_prompt))
+    refused = {c.name: c.refused(why) for c in _columns(samples, effective, "these prompts")}
+    clusters = len(set(samples.clusters))
+    none = Value(estimate=None, low=None, high=None, prompts=len(samples.prompts), clusters=clusters, refusal=why)
+    return refused | {KL: none}
 
 
 def _at_fixed_kl(samples: Samples, tilt: Tilt, beta: float, column: _Column, divergence: FloatArray) -> FloatArray:
