@@ -13,12 +13,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import candor.pipeline.run as pipeline
 import candor.report
 from candor import api
-from candor.cli import audit, chat, convert, estimate, export, pretrain, recipes, report, run, runs
+from candor.cli import audit, chat, convert, estimate, export, forecast, pretrain, recipes, report, run, runs
+from candor.forecasting.samples import Samples
 from candor.recipe_io import packaged_recipes
 from docs_commands import Sandbox, Shown, commands, links
 
@@ -28,6 +30,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 HEAVY = {
     "candor run": "trains for minutes unless the recipe is the tiny one: planned and checked, its stages left out",
     "candor pretrain": "three quarters of an hour: called with what was asked for, and not run",
+    "candor forecast": "samples for minutes: models are loaded and prompts chosen, and the replies are made up",
 }
 
 
@@ -40,7 +43,9 @@ def sandbox(world: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.Monk
     (folder / "pairs.jsonl.gz").write_bytes(gzip.compress((world.folder / "pairs.jsonl").read_bytes()))
     links(folder, {file.name: file for file in world.folder.iterdir()} | {"my.toml": world.recipe})
     links(folder, {"before.jsonl": world.folder / "pairs.jsonl"})
-    links(folder, {name: world.folder / "model" for name in ("path/to/checkpoint", "path/to/encoder", "my-base")})
+    models = ("path/to/checkpoint", "path/to/encoder", "path/to/sft", "my-base")
+    links(folder, {name: world.folder / "model" for name in models})
+    links(folder, {"path/to/reward": finished / "stages/03-reward/checkpoint"})
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setattr("webbrowser.open", lambda url: True)
@@ -63,6 +68,16 @@ def _leave_training_out(monkeypatch: pytest.MonkeyPatch, finished: Path) -> None
 
     monkeypatch.setattr(pipeline, "_run", planned)
     monkeypatch.setattr(api, "pretrain_atlas", lambda out, *, seed, tell: Path(out))
+    monkeypatch.setattr("candor.experiments.forecast.draw", _made_up_samples)
+
+
+def _made_up_samples(
+    policy: Any, sampling: Any, reward: Any, prompts: Any, *_: Any, samples: int, seed: int, **__: Any
+) -> Samples:
+    rng = np.random.default_rng(seed)
+    rewards, words = rng.standard_normal((2, len(prompts), samples))
+    names = tuple(prompt.id for prompt in prompts)
+    return Samples(prompts=names, clusters=names, rewards=rewards, statistics={"words": words + 9})
 
 
 def _draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +103,7 @@ def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
 
 EXAMPLES = {
     f"{module.__name__}.{name}": text
-    for module in (audit, chat, convert, estimate, export, pretrain, recipes, report, run, runs)
+    for module in (audit, chat, convert, estimate, export, forecast, pretrain, recipes, report, run, runs)
     for name, text in vars(module).items()
     if name.endswith("EXAMPLES")
 }
@@ -116,6 +131,7 @@ def test_the_pages_show_what_they_should() -> None:
         "report",
         "export",
         "audit preferences",
+        "forecast",
         "convert",
         "recipes",
         "recipes show",

@@ -31,6 +31,7 @@ PACKAGES = (
     "results",
     "chat",
     "exercises",
+    "forecasting",
     "export",
 )
 MODULES = (

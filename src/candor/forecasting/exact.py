@@ -19,7 +19,10 @@ def optimum(probabilities: ArrayLike, rewards: ArrayLike, beta: float) -> FloatA
 
 
 def best_of(probabilities: ArrayLike, rewards: ArrayLike, n: int) -> FloatArray:
-    """The distribution (P, R) of the best of n independent replies; replies of equal reward share by probability."""
+    """The distribution (P, R) of the best of n independent replies; replies of equal reward share by probability.
+
+    Raises ValueError for n < 1.
+    """
     scores = table(rewards, "rewards")
     reference = np.exp(log_probabilities(probabilities, scores.shape))
     if n < 1:
