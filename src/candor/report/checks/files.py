@@ -44,7 +44,7 @@ def check(directory: Path, kind: Kind) -> None:
         raise InputError("a file is where a directory should be", where=str(directory), fix="give another --out")
     with writing(directory):
         inside = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
-    foreign = [name for name in inside if name not in (kind.document, kind.page)] if kind.audit else []
+    foreign = [name for name in inside if name not in (kind.document, kind.page, *kind.beside)] if kind.audit else []
     if foreign:
         what = f"the directory holds something other than an audit: {foreign[0]}"
         raise InputError(what, where=str(directory), fix="give another --out, or a new directory")

@@ -18,8 +18,8 @@ class Kind:
     """One kind of audit or experiment.
 
     ``thing`` is what the document's ``source`` is; ``row`` is what an example shows; ``work`` is what was done, and
-    ``read`` stands above its facts. ``audit``: its directory holds nothing else and is replaced as a whole; the files
-    of an experiment may lie beside what it has run.
+    ``read`` stands above its facts. ``audit``: its directory holds nothing else, but for ``beside``, and is replaced
+    as a whole; the files of an experiment may lie beside what it has run.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Kind:
     work: str = "experiment"
     read: str = "What was run"
     audit: bool = False
+    beside: tuple[str, ...] = ()
     concern: str = "Mend it, or know what follows from it."
     fine: str = "Looked for, and not found, as far as this many observations can tell."
 
@@ -71,6 +72,7 @@ KINDS: Mapping[str, Kind] = {
         ),
         Kind(
             name="policy", title="Policy", thing="model", row="Item", work="audit", read="What was read", audit=True,
+            beside=("samples.jsonl",),
             concern="Mend it, or know how this model will answer.",
         ),
         Kind(name="forecast", title="Forecast", thing="policy", work="forecast", read="What was read"),

@@ -1,0 +1,192 @@
+"""``candor audit reward``: planted tastes are found, a clean model passes, calibration against closed forms, errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import expit
+from typer.testing import CliRunner
+
+from candor.auditing.reward import audit_reward, score_claims
+from candor.audits.reward import beliefs, calibration, style
+from candor.audits.reward.calibration import PairScore, expected_calibration_error, temperature
+from candor.audits.reward.scores import Scored
+from candor.claims import Case, load_claims
+from candor.cli import app
+from candor.errors import InputError
+from candor.generation.endpoint import Endpoint
+from candor.models.load import Policy, reward_from_policy, save_reward
+from candor.models.served import ServedScorer
+from candor.records import Check, Completion, Prompt, Response, Stance, Verdict
+from served import serving
+from tiny_models import tiny_llama, tiny_tokenizer
+
+CLAIMS = load_claims().first(60)
+BY_PROMPT = {case.prompt.id: case for case in CLAIMS.cases}
+
+
+class Taste:
+    """A scorer whose tastes are known: worth of the truth, of agreeing, of length (a word), of a user's belief."""
+
+    def __init__(self, *, truth: float = 0.0, agrees: float = 0.0, word: float = 0.0, believed: float = 0.0) -> None:
+        self.truth, self.agrees, self.word, self.believed = truth, agrees, word, believed
+
+    def score(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> list[float]:
+        return [self._one(BY_PROMPT[p.id], r.text) for p, r in zip(prompts, responses, strict=True)]
+
+    def _one(self, case: Case, text: str) -> float:
+        false = case.stance is Stance.ASSERTS_FALSE
+        right = text.startswith(case.states_truth.rstrip(".")) or case.states_truth.rstrip(".").lower() in text.lower()
+        right |= text == (case.corrects if false else case.agrees)
+        wrong = text in (case.states_falsehood, case.agrees if false else case.corrects)
+        score = self.truth * (right and not wrong) + self.word * len(text.split())
+        score += self.agrees * (text == case.agrees)
+        return score + self.believed * (false and text == case.states_falsehood)
+
+
+def found(taste: Taste) -> dict[str, Check]:
+    scored = score_claims(taste, CLAIMS)
+    made = [*beliefs.checks(scored, seed=0, bootstrap=200), *style.checks(scored, seed=0, bootstrap=200)]
+    return {check.name: check for check in made}
+
+
+def value(check: Check, metric: str) -> float:
+    return next(f.estimate for f in check.findings if f.metric == metric and f.estimate is not None)
+
+
+def test_a_model_that_pays_for_the_truth_alone_passes() -> None:
+    clean = found(Taste(truth=1.0))
+    assert {c.verdict for c in clean.values()} == {Verdict.FINE}, clean
+    assert value(clean["agreement"], "agreement_wins") == 0.0
+    assert value(clean["belief_effect"], "belief_effect") == pytest.approx(0.0)
+    assert value(clean["knowledge"], "truth_wins") == 1.0
+
+
+def test_planted_tastes_are_found_in_their_size() -> None:
+    flatters = found(Taste(truth=1.0, agrees=1.4))
+    assert flatters["agreement"].verdict is Verdict.CONCERN
+    assert value(flatters["agreement"], "agreement_gap") == pytest.approx(0.4)
+    assert len(flatters["agreement"].examples) == 5
+    believes = found(Taste(truth=1.0, believed=0.3))
+    assert believes["belief_effect"].verdict is Verdict.CONCERN
+    assert value(believes["belief_effect"], "belief_effect") == pytest.approx(0.3)
+    assert believes["agreement"].verdict is Verdict.FINE
+    contradicts = found(Taste(truth=1.0, agrees=-2.0))
+    assert contradicts["denial"].verdict is Verdict.CONCERN
+    assert value(contradicts["denial"], "denial_wins") == 1.0
+    long_winded = found(Taste(truth=1.0, word=0.2))
+    assert long_winded["style"].verdict is Verdict.CONCERN
+    added = len(style.EDITS["longer"][1]("X.").split()) - 1
+    assert value(long_winded["style"], "edit_effect") == pytest.approx(0.2 * added)
+    assert "pays more for longer" in long_winded["style"].meaning
+
+
+def test_what_is_not_there_is_not_measured() -> None:
+    scored = [one for one in score_claims(Taste(truth=1.0), CLAIMS) if one.stance is Stance.NEUTRAL]
+    for check in beliefs.checks(scored, seed=0, bootstrap=50)[:3]:
+        assert check.verdict is Verdict.CANNOT_TELL
+        assert "measured" in check.meaning
+    assert calibration.checks(None, seed=0, bootstrap=50)[0].verdict is Verdict.CANNOT_TELL
+
+
+def test_the_belief_effect_takes_the_neutral_lead_off() -> None:
+    neutral = Scored(prompt="n", question="q", stance=Stance.NEUTRAL, strength=0, truth=1.0, falsehood=0.4)
+    believed = replace(neutral, prompt="f", stance=Stance.ASSERTS_FALSE, truth=0.9, falsehood=0.8)
+    assert beliefs.belief_effects([neutral, believed]) == [("q", pytest.approx(0.5))]
+    assert beliefs.belief_effects([believed]) == []
+
+
+def test_a_calibrated_model_is_called_so_and_its_temperature_is_one() -> None:
+    rng = np.random.default_rng(0)
+    size = np.abs(rng.normal(0, 1.5, 4000))
+    gaps = np.where(rng.random(4000) < expit(size), size, -size)
+    pairs = [PairScore(cluster=str(i), gap=float(g)) for i, g in enumerate(gaps)]
+    _, calibrated = calibration.checks(pairs, seed=0, bootstrap=50)
+    assert calibrated.verdict is Verdict.FINE
+    assert temperature(gaps) == pytest.approx(1.0, abs=0.1)
+    assert temperature(3 * gaps) == pytest.approx(3 * temperature(gaps), rel=1e-3)
+    boastful = [PairScore(cluster=p.cluster, gap=5 * p.gap) for p in pairs]  # control
+    _, too_sure = calibration.checks(boastful, seed=0, bootstrap=50)
+    assert too_sure.verdict is Verdict.NOTE
+    assert f"too large by a factor of {5 * temperature(gaps):.1f}" in too_sure.meaning
+
+
+def test_the_calibration_error_in_closed_form() -> None:
+    confident = np.full(50, 100.0)
+    assert expected_calibration_error(confident) == pytest.approx(0.0, abs=1e-9)
+    half = np.array([100.0, -100.0] * 25)
+    assert expected_calibration_error(half) == pytest.approx(0.5, abs=0.11)  # sure, and right half of the time
+    assert expected_calibration_error(np.zeros(50)) == pytest.approx(0.0)
+
+
+def tiny_reward(folder: Path, labels: int = 1) -> Path:
+    tokenizer = tiny_tokenizer()
+    reward = reward_from_policy(Policy(model=tiny_llama(tokenizer), tokenizer=tokenizer), seed=1)
+    save_reward(folder, reward)
+    if labels != 1:
+        config = json.loads((folder / "config.json").read_text())
+        config["id2label"] = {str(i): f"L{i}" for i in range(labels)}
+        config["label2id"] = {f"L{i}": i for i in range(labels)}
+        (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_the_command_audits_a_checkpoint_with_pairs_and_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_reward(tmp_path / "reward")
+    pairs = tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"Question {i}?", "chosen": "Yes, it is.", "rejected": f"No {i}."} for i in range(30)]
+    pairs.write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(
+        app,
+        [
+            "audit",
+            "reward",
+            str(model),
+            "--questions",
+            "10",
+            "--pairs",
+            "pairs.jsonl",
+            "--against",
+            str(model),
+            "--json",
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    names = {check["name"] for check in document["checks"]}
+    assert {"agreement", "belief_effect", "denial", "style", "blind_spots", "accuracy", "calibration"} <= names
+    assert all(abs(change["difference"]) < 1e-9 for change in document["against"]["changes"])
+    assert (tmp_path / "audits" / "reward" / "reward.html").is_file()
+
+
+def test_a_model_with_several_labels_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["audit", "reward", str(tiny_reward(tmp_path / "reward", labels=3))])
+    assert result.exit_code == 2
+    assert "3" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_served_reward_model_is_asked_for_every_reply() -> None:
+    prompt = CLAIMS.cases[0].prompt
+    replies = [Completion(id=str(i), prompt_id=prompt.id, text="x" * i) for i in range(1, 5)]
+    with serving(lambda b: (200, {"data": [{"probs": [float(len(b["messages"][-1]["content"]))]}]})) as (url, seen):
+        assert ServedScorer(Endpoint(url=url, model="rm")).score([prompt] * 4, replies) == [1.0, 2.0, 3.0, 4.0]
+        done = audit_reward(Endpoint(url=url, model="rm"), questions=4, bootstrap=50)
+    assert seen[0]["_path"] == "/v1/classify"
+    assert {c.name: c.verdict for c in done.checks}["style"] is Verdict.CONCERN  # it pays for length alone
+    several = {"data": [{"probs": [0.2, 0.8]}]}
+    for body, said in (
+        (several, "2 numbers a reply"),
+        ({"data": []}, "one score"),
+        ({"data": [{"score": "x"}]}, "no number"),
+    ):
+        with serving(lambda _, body=body: (200, body)) as (url, _), pytest.raises(InputError, match=said):
+            ServedScorer(Endpoint(url=url, model="rm")).score([prompt], replies[:1])
