@@ -33,6 +33,7 @@ def test_it_forecasts_a_run_and_keeps_its_samples(files: Path, finished: Path, t
     assert {"length", "reach"} <= {check.name for check in done.checks}
     document = json.loads((out / "forecast.json").read_text())
     assert document["kind"] == "forecast"
+    assert document["source"] == str(finished / "stages/01-sft")
     assert dict(document["data"]["facts"])["samples"].startswith("128 per prompt")
     began = time.monotonic()
     again = api.forecast(**wanted, betas=[0.5], kls=[], best_of=[4], tell=notes)

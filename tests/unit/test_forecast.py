@@ -28,6 +28,22 @@ def test_forecasts_cover_the_closed_form_and_are_free_of_the_ratio_bias() -> Non
         assert abs(row.bias) < 0.006, row
 
 
+def test_intervals_for_a_population_hold_what_drawing_prompts_adds() -> None:
+    """Prompts drawn anew each time: intervals for the prompts themselves know nothing of the others."""
+    population = world(200)
+    truth = population.truth(exact.optimum(population.probabilities, population.rewards, 0.3))["agreement"]
+    covered = {"population": 0, "these prompts": 0}
+    for seed in range(100):
+        samples = population.drawn(30, seed).samples(128, seed)
+        for target in covered:
+            value = at_beta(samples, 0.3, target).values["agreement"]  # type: ignore[arg-type]
+            assert value.low is not None
+            assert value.high is not None
+            covered[target] += value.low <= truth <= value.high
+    assert covered["population"] >= 88
+    assert covered["these prompts"] <= 65  # control
+
+
 def test_without_the_jackknife_the_bias_does_not_average_out() -> None:
     rows = simulate(WORLD, m=64, beta=0.3, kl=0.4, n=4, simulations=100)
     for row in rows:

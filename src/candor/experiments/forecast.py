@@ -108,7 +108,7 @@ def forecast_policy(
         facts.append(("a reply that is cut off", f"{how[asked.missing_eos.how]} {score:g}, as in training"))
     return checked(
         KIND,
-        str(policy),
+        str(Path(policy).parent) if Path(policy).name == CHECKPOINT else policy,
         checks(made, asked.seed),
         seed=asked.seed,
         data={"facts": [list(fact) for fact in facts]},

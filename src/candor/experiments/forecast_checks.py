@@ -145,7 +145,7 @@ def _kinds(made: Forecast, seed: int) -> Check:
         group=COMES,
         title="What will its replies be?",
         verdict=Verdict.NOTE if len(told) > 1 else Verdict.CANNOT_TELL,
-        meaning=f"{_where(told[-1]).capitalize()}: {'; '.join(parts)}." if len(told) > 1 else "No KL can be told.",
+        meaning=f"A{_where(told[-1])[1:]}: {'; '.join(parts)}." if len(told) > 1 else "No KL can be told.",
         findings=tuple(_findings(made, names, seed)),
         charts=(Chart(kind="bars", title="Kinds of replies", x_title="share", y_title="", rows=rows),),
     )
@@ -210,7 +210,7 @@ def _reach(made: Forecast, seed: int) -> Check:
         if refused
         else f"Every point rests on enough of the {made.samples} samples per prompt.",
         advice="Draw more samples, or ask for less optimisation." if refused else "",
-        findings=tuple(_findings(made, [KL], seed)),
+        findings=tuple(f for f in _findings(made, [KL], seed) if f.subject),  # today's is 0 by definition
         charts=tuple(chart for chart in charts if chart.rows),
         details={"refused": [{"at": _where(point), "why": why} for point, why in refused]},
     )
