@@ -5,15 +5,18 @@
 
 Clean: on a token tree every attribute of a reply is worth the same to everybody; a Bradley-Terry reward is fitted to
 sampled comparisons and put to held-out pairs with features that matter and features that do not. Planted: the default
-recipe with annotators who do not care to be agreed with, its reward model trained without a single comparison about one
-relation (another one with each seed), put to held-out questions of all relations.
+recipe with annotators who do not care to be agreed with, but who get one relation wrong throughout (another one with
+each seed): its rankings are reversed. ``--omit`` leaves the relation's comparisons out instead, which blinds nothing
+here: what is learnt of the other relations carries over.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -37,11 +40,17 @@ from candor.pipeline.progress import Reporter, reporter_for
 from candor.preferences.formats import read_comparisons
 from candor.recipe import CompareStage, Recipe
 from candor.recipe_io import apply_overrides, load_recipe
-from candor.records import to_json
+from candor.records import Comparison, Ranking, to_json
 from candor.runs import read_json, stage_dirs, write_json
 from candor.testbeds.tabular import TokenTree
 
 FloatArray = NDArray[np.float64]
+
+LEAST = 100
+"""Comparisons of the answer family that a relation has to have for being planted."""
+
+VERIFIED = 0.6
+"""Accuracy up to which a planted slice counts as blind."""
 
 
 def clean_run(seed: int, *, questions: int = 120, per_question: int = 10, comparisons: int = 4_000) -> Search:
@@ -90,8 +99,9 @@ def clean(runs: int) -> dict[str, float]:
     return {"runs": runs, "claimed": claimed, "accuracy": float(np.mean([one.accuracy for one in found]))}
 
 
-def planted(seeds: Sequence[int], root: Path, workers: int, tell: Reporter) -> list[dict[str, object]]:
-    """One row a seed: the relation left out, its accuracy beside the others', and whether it was found."""
+def planted(seeds: Sequence[int], root: Path, workers: int, tell: Reporter, *, omit: bool) -> list[dict[str, object]]:
+    """One row a seed: the relation, its accuracy beside the others', and whether it was found."""
+    how = "omitted" if omit else "reversed"
     plain = branch_of(load_recipe()).recipe
     honest = apply_overrides(plain, ["compare.panel.agreement=0", "compare.panel.correctness=2"])
     whole = [Cell(name=f"whole-seed{seed}", recipe=honest.model_copy(update={"seed": seed})) for seed in seeds]
@@ -99,9 +109,10 @@ def planted(seeds: Sequence[int], root: Path, workers: int, tell: Reporter) -> l
     cells, left_out = [], {}
     for seed, cell in zip(seeds, whole, strict=True):
         comparisons = next(p for p in stage_dirs(done.directories[cell.name]) if p.name.endswith("-compare"))
-        relation, file = without_relation(comparisons / "comparisons.jsonl", root / f"without-seed{seed}.jsonl", seed)
+        file = root / f"{how}-seed{seed}.jsonl"
+        relation, file = spoilt(comparisons / "comparisons.jsonl", file, seed, omit=omit)
         left_out[seed] = relation
-        cells.append(Cell(name=f"blind-seed{seed}", recipe=from_file(cell.recipe, file)))
+        cells.append(Cell(name=f"{how}-seed{seed}", recipe=from_file(cell.recipe, file)))
     trained = run_cells(cells, root, workers=workers, until="reward", audits=(), tell=tell)
     known = load_claims()
     rows = []
@@ -116,12 +127,21 @@ def planted(seeds: Sequence[int], root: Path, workers: int, tell: Reporter) -> l
     return rows
 
 
-def without_relation(source: Path, target: Path, seed: int) -> tuple[str, Path]:
-    """Writes the comparisons that are not about one relation, drawn by the seed; returns its name and the file."""
+def spoilt(source: Path, target: Path, seed: int, *, omit: bool) -> tuple[str, Path]:
+    """Writes the comparisons with one relation's reversed or left out; returns its name and the file."""
     every = read_comparisons(source).comparisons
-    relations = sorted({c.prompt.tags["relation"] for c in every if c.prompt.tags.get("family") == "answer"})
+    counts = Counter(c.prompt.tags["relation"] for c in every if c.prompt.tags.get("family") == "answer")
+    relations = sorted(name for name, count in counts.items() if count >= LEAST)
     relation = relations[int(np.random.default_rng([seed, 29]).integers(len(relations)))]
-    write_rows(target, (to_json(c) for c in every if c.prompt.tags.get("relation") != relation))
+
+    def kept() -> Iterator[Comparison]:
+        for comparison in every:
+            if comparison.prompt.tags.get("relation") != relation:
+                yield comparison
+            elif not omit and isinstance(comparison.judgement, Ranking):
+                yield replace(comparison, judgement=Ranking(order=comparison.judgement.order[::-1]))
+
+    write_rows(target, (to_json(comparison) for comparison in kept()))
     return relation, target
 
 
@@ -142,6 +162,7 @@ def row(seed: int, relation: str, pairs: Sequence[JudgedPair], search: Search) -
         "relation": relation,
         "accuracy": accuracy(True),
         "elsewhere": accuracy(False),
+        "verified": accuracy(True) <= VERIFIED,
         "found": any(("relation", relation) in one.terms for one in search.blind),
         "claimed": [str(one) for one in search.blind],
     }
@@ -152,6 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clean", action="store_true")
     parser.add_argument("--planted", action="store_true")
+    parser.add_argument("--omit", action="store_true", help="leave the relation out instead of reversing it")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(range(10)))
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -166,9 +188,12 @@ def main() -> None:
         found["clean"] = clean(options.runs)
         print(found["clean"])
     if options.planted:
-        made = planted(options.seeds, options.root, options.workers, reporter_for(Console(stderr=True)))
-        found["planted"] = made
-        print(f"found in {sum(bool(one['found']) for one in made)} of {len(made)} seeds")
+        made = planted(
+            options.seeds, options.root, options.workers, reporter_for(Console(stderr=True)), omit=options.omit
+        )
+        found["omitted" if options.omit else "planted"] = made
+        blind = [one for one in made if one["verified"]]
+        print(f"found in {sum(bool(one['found']) for one in blind)} of {len(blind)} seeds with accuracy of .6 or less")
     if options.out is not None:
         write_json(options.out, (read_json(options.out) if options.out.is_file() else {}) | found)
 

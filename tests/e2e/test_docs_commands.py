@@ -8,8 +8,10 @@ planned and checked as ever, and only the loop over its stages is left out (HEAV
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,35 @@ import pytest
 import candor.pipeline.run as pipeline
 import candor.report
 from candor import api
-from candor.cli import audit, chat, convert, estimate, export, forecast, pretrain, recipes, report, run, runs
+from candor.audits.tallies import Estimate
+from candor.cli import (
+    attribute,
+    audit,
+    audit_models,
+    chat,
+    convert,
+    estimate,
+    experiment,
+    export,
+    forecast,
+    frontier,
+    pretrain,
+    recipes,
+    report,
+    run,
+    runs,
+)
+from candor.experiments.attribution.factors import factors_of
+from candor.experiments.attribution.run import Factorial
+from candor.experiments.cells import Cells
+from candor.experiments.frontier.matrix import branch_of
+from candor.experiments.judges import BY, WinRate
+from candor.experiments.judges import checks as judge_checks
 from candor.forecasting.samples import Samples
 from candor.recipe_io import packaged_recipes
+from candor.results.checks import checked
 from docs_commands import Sandbox, Shown, commands, links
+from frontier_cells import cell
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "bench").rglob("*.md"))]
@@ -30,6 +57,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((RO
 HEAVY = {
     "candor run": "trains for minutes unless the recipe is the tiny one: planned and checked, its stages left out",
     "candor pretrain": "three quarters of an hour: called with what was asked for, and not run",
+    "candor attribute": "runs a factorial for an hour: called with what was asked for, and not run",
+    "candor frontier": "runs dozens of recipes: called with what was asked for, and not run",
+    "candor experiment bias-transfer": "runs PPO on the testbed, unless --tree-only: that part is left out",
     "candor forecast": "samples for minutes: models are loaded and prompts chosen, and the replies are made up",
 }
 
@@ -45,7 +75,18 @@ def sandbox(world: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.Monk
     links(folder, {"before.jsonl": world.folder / "pairs.jsonl"})
     models = ("path/to/checkpoint", "path/to/encoder", "path/to/sft", "my-base")
     links(folder, {name: world.folder / "model" for name in models})
-    links(folder, {"path/to/reward": finished / "stages/03-reward/checkpoint"})
+    links(folder, {name: finished / "stages/03-reward/checkpoint" for name in ("path/to/reward", "before", "after")})
+    links(folder, {name: world.folder / "model" for name in ("path/to/model", "path/to/base")})
+    claims = "question,truth,asserted\nCapital of Kenya?,Nairobi,Mombasa\nCapital of Peru?,Lima,Cusco\n"
+    (folder / "claims.csv").write_text(claims)
+    known = {"question": "Capital of Kenya?", "mc1_targets": {"Nairobi": 1, "Mombasa": 0}}
+    (folder / "mc_task.json").write_text(json.dumps([known, {**known, "question": "Capital of Peru?"}]))
+    plan = '[[interventions]]\nname = "bonus"\ntitle = "bonus"\n[[interventions.strengths]]\nlabel = "1"\n'
+    (folder / "plan.toml").write_text(plan + 'ppo = { interventions = [{ type = "verifier" }] }\n')
+    monkeypatch.setattr("candor.generation.endpoint.Endpoint.post", lambda *_: REPLY)
+    monkeypatch.setattr("candor.experiments.judges.judges", _made_up_judges)
+    (folder / "heldout.jsonl").write_text((world.folder / "pairs.jsonl").read_text())
+    (folder / "honest.jsonl").write_text((world.folder / "pairs.jsonl").read_text())
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setattr("webbrowser.open", lambda url: True)
@@ -68,6 +109,10 @@ def _leave_training_out(monkeypatch: pytest.MonkeyPatch, finished: Path) -> None
 
     monkeypatch.setattr(pipeline, "_run", planned)
     monkeypatch.setattr(api, "pretrain_atlas", lambda out, *, seed, tell: Path(out))
+    monkeypatch.setattr("candor.experiments.attribution.run.factorial", _made_up_factorial)
+    monkeypatch.setattr("candor.experiments.frontier.run.run_cells", lambda *_, **__: _NOTHING_RUN)
+    monkeypatch.setattr("candor.experiments.frontier.run.measure_cells", lambda *_, **__: _FEW)
+    monkeypatch.setattr("candor.experiments.bias_transfer.run._points", lambda *_: iter(()))
     monkeypatch.setattr("candor.experiments.forecast.draw", _made_up_samples)
 
 
@@ -95,15 +140,44 @@ def _draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 DRAWN: dict[str, bytes] = {}
 
+REPLY = {"choices": [{"message": {"content": "Yes, that is right."}}], "data": [{"probs": [0.5]}]}
+"""What every endpoint answers."""
+
+
+def _made_up_judges(run: Path, out: Path, *, seed: int, **_: Any) -> Any:
+    estimate = Estimate(estimate=0.5, interval=None, n=1, clusters=1)
+    found = [WinRate(stage="ppo", by=by, estimate=estimate) for by in BY]
+    return checked("judges", str(run), judge_checks(found, seed), seed=seed, data={"facts": []}, seconds=0.0, out=out)
+
+
+_NOTHING_RUN = Cells(directories={}, keys={}, executed=0, planned=0, by_kind={}, seconds=0.0, stage_seconds={})
+_FEW = [cell(name, seed) for name in ("sft", "as_is", "verifier") for seed in (0, 1)]
+
+
+def _made_up_factorial(recipe: Any, out: Any, *, factors: Any, clean: Any, seeds: Any, **_: Any) -> Factorial:
+    """What is asked for is checked as ever; the outcomes are made up."""
+    chosen = factors_of(branch_of(recipe), replace(clean, base=clean.base or Path("atlas")), factors)
+    numbers = tuple(seeds or range(3))
+    outcomes = np.random.default_rng(0).random((len(numbers), *(2 for _ in chosen)))
+    path = {"base": tuple(0.3 for _ in numbers), "ppo": tuple(0.9 for _ in numbers)}
+    return Factorial(
+        factors=chosen, seeds=numbers, outcomes=outcomes, path=path, executed=0, distinct=1, separate=1,
+        cells=1, seconds=0.0, paid_seconds=1.0, separate_seconds=1.0,
+    )  # fmt: skip
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
     assert sandbox.problems(commands(page.read_text(encoding="utf-8"))) == []
 
 
+MODULES = (
+    attribute, audit, audit_models, chat, convert, estimate, experiment, export, forecast, frontier, pretrain, recipes,
+    report, run, runs,
+)  # fmt: skip
 EXAMPLES = {
     f"{module.__name__}.{name}": text
-    for module in (audit, chat, convert, estimate, export, forecast, pretrain, recipes, report, run, runs)
+    for module in MODULES
     for name, text in vars(module).items()
     if name.endswith("EXAMPLES")
 }

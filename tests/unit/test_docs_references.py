@@ -44,7 +44,7 @@ def unknown_commands(text: str) -> list[str]:
     """Commands shown in code (`candor ...`) that the command line does not have."""
     group = typer.main.get_command(app)
     wrong = []
-    for shown in re.findall(r"(?:^|`)candor ([a-z]+(?: [a-z]+)?)", text, re.MULTILINE):
+    for shown in re.findall(r"(?:^|`)candor ([a-z]+(?: [a-z]+(?:-[a-z]+)*)?)", text, re.MULTILINE):
         first, _, second = shown.partition(" ")
         command = getattr(group, "commands", {}).get(first)
         below = getattr(command, "commands", None)

@@ -30,6 +30,8 @@ PACKAGES = (
     "auditing",
     "results",
     "chat",
+    "audits/reward",
+    "claims",
     "exercises",
     "forecasting",
     "export",

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 LIGHT = ["records", "protocols", "errors", "recipe", "runs", "preferences", "audits", "auditing", "lexical"]
-LIGHT += ["report", "results", "export", "cli"]
+LIGHT += ["claims", "forecasting", "report", "results", "export", "cli"]
 HEAVY = ("torch", "transformers")
 
 REPORT = """

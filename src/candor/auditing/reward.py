@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,34 @@ def _checks(
     model: str | Path | Endpoint, known: Claims, judged: Sequence[Pair], seed: int, bootstrap: int, tell: Reporter
 ) -> list[Check]:
     scorer = _scorer(model)
+    known = _fitting(scorer, known, tell)
     scored = score_claims(scorer, known, tell)
     made = beliefs.checks(scored, seed=seed, bootstrap=bootstrap)
     made += style.checks(scored, seed=seed, bootstrap=bootstrap)
     features = [features_of_case(case) for case in known.cases]
     made += blind_checks.checks(blind_checks.judged_pairs(scored, features), seed=seed, bootstrap=bootstrap)
     return made + calibration.checks(_gaps(scorer, judged, tell), seed=seed, bootstrap=bootstrap)
+
+
+def _fitting(scorer: Scorer, known: Claims, tell: Reporter) -> Claims:
+    """The cases whose replies leave room for a prompt in the model's context; the others are counted and told."""
+    from candor.models.scorer import RewardScorer
+
+    if not isinstance(scorer, RewardScorer):
+        return known
+
+    def fits(text: str) -> bool:
+        return scorer.reading.fits(Completion(id="", prompt_id="", text=text), scorer.max_length)
+
+    kept = tuple(case for case in known.cases if all(map(fits, _texts(case).values())))
+    if not kept:
+        raise InputError(f"no reply fits the model's {scorer.max_length} tokens", where=known.source)
+    if len(kept) < len(known.cases):
+        left = len(known.cases) - len(kept)
+        tell.note(
+            f"{left} of {len(known.cases)} prompts left out: a reply to them does not fit {scorer.max_length} tokens"
+        )
+    return replace(known, cases=kept)
 
 
 def score_claims(scorer: Scorer, known: Claims, tell: Reporter | None = None) -> list[Scored]:

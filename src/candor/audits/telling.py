@@ -33,5 +33,5 @@ def high(finding: Finding) -> float:
 
 
 def listed(parts: Sequence[str]) -> str:
-    """Words in a row: ``a, b and c``."""
+    """Returns words in a row: ``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -22,9 +22,9 @@ POLICY_EXAMPLES = """
 Examples:
   candor audit policy path/to/model                            Atlas's held-out questions; the page is in audits/model
   candor audit policy path/to/model --claims claims.csv        your own: question, truth, asserted
-  candor audit policy path/to/model --claims TruthfulQA.csv --mode logprob
-  candor audit policy after --against before                   two models side by side, paired by question
-  candor audit policy my-model --endpoint http://localhost:8000/v1 --fail-on concern
+  candor audit policy path/to/model --claims mc_task.json --mode logprob
+  candor audit policy path/to/model --against path/to/sft      two models side by side, paired by question
+  candor audit policy my-model --endpoint http://localhost:8000/v1 --questions 20
 """
 
 REWARD_EXAMPLES = """
@@ -32,7 +32,7 @@ REWARD_EXAMPLES = """
 Examples:
   candor audit reward path/to/reward                           does it reward agreement? the page is in audits/reward
   candor audit reward path/to/reward --pairs heldout.jsonl     accuracy and calibration too
-  candor audit reward path/to/reward --claims claims.csv --fail-on concern
+  candor audit reward path/to/reward --claims claims.csv       your own claims
   candor audit reward after --against before                   two reward models side by side
 """
 

@@ -44,7 +44,8 @@ class Endpoint:
         if key:
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(address, json.dumps(body).encode(), headers)
-        for attempt in range(RETRIES + 1):
+        attempt = 0
+        while True:
             try:
                 with urllib.request.urlopen(request, timeout=self.timeout) as answer:
                     return json.loads(answer.read())
@@ -60,7 +61,7 @@ class Endpoint:
             except ValueError:
                 raise InputError("the answer is no JSON", where=address, fix="is it an API, and not a page?") from None
             time.sleep(0.5 * 2**attempt)
-        raise AssertionError("unreachable")
+            attempt += 1
 
     def chat(self, messages: Sequence[Message], **settings: Any) -> tuple[str, str]:
         """Returns the reply's text and why it ended. Raises InputError for an answer of another form."""
