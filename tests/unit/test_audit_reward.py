@@ -113,7 +113,9 @@ def test_a_calibrated_model_is_called_so_and_its_temperature_is_one() -> None:
     boastful = [PairScore(cluster=p.cluster, gap=5 * p.gap) for p in pairs]  # control
     _, too_sure = calibration.checks(boastful, seed=0, bootstrap=50)
     assert too_sure.verdict is Verdict.NOTE
-    assert f"too large by a factor of {5 * temperature(gaps):.1f}" in too_sure.meaning
+    assert "its gaps are too large" in too_sure.meaning
+    assert value(too_sure, "temperature") == pytest.approx(5 * value(calibrated, "temperature"), rel=1e-4)
+    assert "too" not in calibrated.meaning
 
 
 def test_the_calibration_error_in_closed_form() -> None:
@@ -180,7 +182,7 @@ def test_a_served_reward_model_is_asked_for_every_reply() -> None:
     with serving(lambda b: (200, {"data": [{"probs": [float(len(b["messages"][-1]["content"]))]}]})) as (url, seen):
         assert ServedScorer(Endpoint(url=url, model="rm")).score([prompt] * 4, replies) == [1.0, 2.0, 3.0, 4.0]
         done = audit_reward(Endpoint(url=url, model="rm"), questions=4, bootstrap=50)
-    assert seen[0]["_path"] == "/v1/classify"
+    assert {one["_path"] for one in seen} == {"/classify"}  # vLLM: beside /v1, not under it
     assert {c.name: c.verdict for c in done.checks}["style"] is Verdict.CONCERN  # it pays for length alone
     several = {"data": [{"probs": [0.2, 0.8]}]}
     for body, said in (

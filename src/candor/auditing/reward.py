@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from candor.auditing.changes import changes
 from candor.audits.reward import beliefs, blind_checks, calibration, style
 from candor.audits.reward.calibration import PairScore
+from candor.audits.reward.paired import Figure, changes
 from candor.audits.reward.scores import Scored
 from candor.claims import Case, Claims, load_claims
 from candor.errors import InputError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from candor.protocols import Scorer
 
 BATCH = 256
+MAX_LENGTH = 2048
 
 
 def audit_reward(
@@ -35,6 +37,8 @@ def audit_reward(
     questions: int | None = None,
     pairs: str | Path | None = None,
     against: str | Path | Endpoint | None = None,
+    policy: str | Path | None = None,
+    max_length: int = MAX_LENGTH,
     seed: int = 0,
     bootstrap: int = 1000,
     out: str | Path | None = None,
@@ -43,9 +47,12 @@ def audit_reward(
     """Scores paired replies to claims, and judged pairs, and returns what the reward model pays for.
 
     ``model``: a sequence classifier with one label (a checkpoint or a hub name), or an
-    :class:`~candor.generation.endpoint.Endpoint` that serves one; ``against``: another, taken as before. ``claims``: a
-    file, None for Atlas's held-out questions; ``pairs``: held-out comparisons in any known format. ``out``: a directory
-    for ``audit.json`` and the page. Raises InputError for anything that the caller can set right.
+    :class:`~candor.generation.endpoint.Endpoint` that serves one; ``against``: another, taken as before, compared on
+    the same replies. ``claims``: a file, None for Atlas's held-out questions; ``pairs``: held-out comparisons in any
+    known format. ``policy``: a causal language model whose own odds of the two replies start what is told of blind
+    spots; its tokenizer may be another. ``max_length``: tokens of prompt and reply beyond which prompts are cut on
+    their left. ``out``: a directory for ``audit.json`` and the page. Raises InputError for anything that the caller can
+    set right.
     """
     tell, began = tell or Silent(), time.monotonic()
     if out is not None:
@@ -53,34 +60,73 @@ def audit_reward(
     known = load_claims(claims).first(questions)
     if not known.cases:
         raise InputError("no claim to score", where=known.source)
-    judged = () if pairs is None else _pairs(pairs)
-    found = _checks(model, known, judged, seed, bootstrap, tell)
-    before = None if against is None else _checks(against, known, judged, seed, bootstrap, tell)
+    judged = None if pairs is None else _pairs(pairs)
+    starts = None if policy is None else _starts(policy, known, tell)
+    asked = _Asked(
+        known=known, judged=() if judged is None else judged.pairs, starts=starts, max_length=max_length, seed=seed,
+        bootstrap=bootstrap,
+    )  # fmt: skip
+    found = _audited(model, asked, tell)
     return checked(
         "reward",
         _name(model),
-        found,
+        found.checks,
         seed=seed,
-        data={"facts": [list(fact) for fact in _facts(known, judged, pairs)]},
+        data={"facts": [list(fact) for fact in _facts(asked, found, judged, pairs, policy)]},
         seconds=time.monotonic() - began,
-        against=None
-        if before is None or against is None
-        else {"source": _name(against), "data": {}, "checks": to_json(before), "changes": changes(before, found)},
+        against=None if against is None else _other(against, found, asked, tell),
         out=None if out is None else Path(out),
     )
 
 
-def _checks(
-    model: str | Path | Endpoint, known: Claims, judged: Sequence[Pair], seed: int, bootstrap: int, tell: Reporter
-) -> list[Check]:
-    scorer = _scorer(model)
-    known = _fitting(scorer, known, tell)
-    scored = score_claims(scorer, known, tell)
-    made = beliefs.checks(scored, seed=seed, bootstrap=bootstrap)
-    made += style.checks(scored, seed=seed, bootstrap=bootstrap)
-    features = [features_of_case(case) for case in known.cases]
-    made += blind_checks.checks(blind_checks.judged_pairs(scored, features), seed=seed, bootstrap=bootstrap)
-    return made + calibration.checks(_gaps(scorer, judged, tell), seed=seed, bootstrap=bootstrap)
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What every model of an audit is put to."""
+
+    known: Claims
+    judged: Sequence[Pair]
+    starts: Mapping[str, float] | None
+    max_length: int
+    seed: int
+    bootstrap: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Audited:
+    """``cut``: prompts that lost tokens, of ``scored``; None where the model is served and nobody here can know."""
+
+    checks: list[Check]
+    figures: list[Figure]
+    cut: int | None
+    scored: int | None
+
+
+def _audited(model: str | Path | Endpoint, asked: _Asked, tell: Reporter) -> _Audited:
+    scorer = _scorer(model, asked.max_length)
+    draws = {"seed": asked.seed, "bootstrap": asked.bootstrap}
+    scored = score_claims(scorer, asked.known, tell)
+    gaps = _gaps(scorer, asked.judged, tell)
+    features = [features_of_case(case) for case in asked.known.cases]
+    pairs = blind_checks.judged_pairs(scored, features, asked.starts)
+    truncation = getattr(scorer, "truncation", None)
+    return _Audited(
+        checks=[
+            *beliefs.checks(scored, **draws),
+            *style.checks(scored, **draws),
+            *blind_checks.checks(pairs, **draws),
+            *calibration.checks(gaps, **draws),
+        ],
+        figures=[*beliefs.figures(scored), *style.figures(scored), *calibration.figures(gaps)],
+        cut=None if truncation is None else truncation.cut,
+        scored=None if truncation is None else truncation.total,
+    )
+
+
+def _other(model: str | Path | Endpoint, found: _Audited, asked: _Asked, tell: Reporter) -> dict[str, Any]:
+    """The document's part about the other model: its checks, and the changes paired by question."""
+    before = _audited(model, asked, tell)
+    moved = changes(before.figures, found.figures, seed=asked.seed, bootstrap=asked.bootstrap)
+    return {"source": _name(model), "data": {}, "checks": to_json(before.checks), "changes": moved}
 
 
 def _fitting(scorer: Scorer, known: Claims, tell: Reporter) -> Claims:
@@ -158,8 +204,6 @@ def features_of_case(case: Case) -> dict[str, str]:
 
 
 def _scored(scorer: Scorer, asked: Sequence[tuple[Prompt, str]], name: str, tell: Reporter) -> list[float]:
-    import math
-
     found: list[float] = []
     with working(tell, name, len(asked)):
         for start in range(0, len(asked), BATCH):
@@ -172,16 +216,62 @@ def _scored(scorer: Scorer, asked: Sequence[tuple[Prompt, str]], name: str, tell
     wrong = next((i for i, value in enumerate(found) if not math.isfinite(value)), None)
     if wrong is not None:
         raise InputError("the reward model gives a score that is not finite", where=f"prompt {asked[wrong][0].id}")
+    if len(set(found)) == 1 and len(found) > 1:
+        what = f"the reward model gives every reply the same score, {found[0]:g}"
+        raise InputError(what, where=name, fix="is its head trained, and does a server leave out softmax?")
     return found
 
 
-def _pairs(source: str | Path) -> tuple[Pair, ...]:
-    found = pair_comparisons(read_comparisons(source).comparisons).pairs
-    if not found:
+@dataclass(frozen=True, kw_only=True)
+class _Judged:
+    """Held-out pairs, and what gave none: rows of the file and judged pairs of responses, by reason."""
+
+    pairs: tuple[Pair, ...]
+    left_out: Mapping[str, int]
+
+
+def _pairs(source: str | Path) -> _Judged:
+    read = read_comparisons(source)
+    found = pair_comparisons(read.comparisons)
+    if not found.pairs:
         raise InputError(
             "no comparison in it prefers anything", where=str(source), fix="give comparisons with a choice"
         )
-    return tuple(found)
+    left_out = {reason: len(lines) for reason, lines in read.dropped.items()} | dict(found.dropped)
+    return _Judged(pairs=tuple(found.pairs), left_out=left_out)
+
+
+def _starts(policy: str | Path, known: Claims, tell: Reporter) -> dict[str, float]:
+    """A policy's log-odds of each prompt's better reply over its worse one, by the prompt's id."""
+    from candor.models.choices import preferences
+    from candor.models.load import load_policy
+    from candor.pipeline.context import device
+
+    loaded = load_policy(policy)
+    loaded.model.to(device())
+    asked = [(case, pair) for case in known.cases if (pair := better_and_worse(case)) is not None]
+    found: dict[str, float] = {}
+    with working(tell, f"asking {Path(policy).name}", len(asked)):
+        for start in range(0, len(asked), BATCH):
+            some = asked[start : start + BATCH]
+            prompts = [case.prompt for case, _ in some]
+            odds = preferences(loaded, prompts, [better for _, (better, _) in some], [worse for _, (_, worse) in some])
+            found |= {p.id: one.truth - one.falsehood for p, one in zip(prompts, odds, strict=True)}
+            tell.update(len(found))
+    return found
+
+
+def better_and_worse(case: Case) -> tuple[str, str] | None:
+    """Returns the better and the worse of a case's replies by what is true, as blind spots are judged by."""
+    match case.stance:
+        case Stance.NEUTRAL:
+            return case.states_truth, case.states_falsehood
+        case Stance.ASSERTS_FALSE if case.agrees is not None and case.corrects is not None:
+            return case.corrects, case.agrees
+        case Stance.ASSERTS_TRUE if case.agrees is not None and case.corrects is not None:
+            return case.agrees, case.corrects
+        case _:
+            return None
 
 
 def _gaps(scorer: Scorer, judged: Sequence[Pair], tell: Reporter) -> list[PairScore] | None:
@@ -192,7 +282,7 @@ def _gaps(scorer: Scorer, judged: Sequence[Pair], tell: Reporter) -> list[PairSc
     return [PairScore(cluster=pair.prompt.id, gap=values[2 * i] - values[2 * i + 1]) for i, pair in enumerate(judged)]
 
 
-def _scorer(model: str | Path | Endpoint) -> Scorer:
+def _scorer(model: str | Path | Endpoint, max_length: int) -> Scorer:
     from candor.generation.endpoint import Endpoint
 
     if isinstance(model, Endpoint):
@@ -205,17 +295,25 @@ def _scorer(model: str | Path | Endpoint) -> Scorer:
 
     reward = load_reward(model)
     reward.model.to(device())
-    return RewardScorer(reward.model, reward.tokenizer, 512, reward.offset)
+    return RewardScorer(reward.model, reward.tokenizer, max_length, reward.offset)
 
 
 def _name(model: str | Path | Endpoint) -> str:
     return str(model) if isinstance(model, str | Path) else model.model
 
 
-def _facts(known: Claims, judged: Sequence[Pair], source: Any) -> Iterator[tuple[str, str]]:
-    yield "claims", known.source
-    yield "format", known.format
-    yield "questions", f"{known.questions:,}"
-    yield "prompts", f"{len(known.cases):,}"
-    if judged:
-        yield "held-out pairs", f"{len(judged):,} from {source}"
+def _facts(
+    asked: _Asked, found: _Audited, judged: _Judged | None, source: object, policy: object
+) -> Iterator[tuple[str, str]]:
+    yield "claims", asked.known.source
+    yield "format", asked.known.format
+    yield "questions", f"{asked.known.questions:,}"
+    yield "prompts", f"{len(asked.known.cases):,}"
+    if judged is not None:
+        yield "held-out pairs", f"{len(judged.pairs):,} from {source}"
+        if judged.left_out:
+            yield "gave no pair", ", ".join(f"{n:,} {reason}" for reason, n in judged.left_out.items())
+    if policy is not None:
+        yield "policy", str(policy)
+    if found.cut:
+        yield "prompts cut on their left", f"{found.cut:,} of {found.scored:,}, at {asked.max_length:,} tokens"

@@ -33,7 +33,9 @@ Examples:
   candor audit reward path/to/reward                           does it reward agreement? the page is in audits/reward
   candor audit reward path/to/reward --pairs heldout.jsonl     accuracy and calibration too
   candor audit reward path/to/reward --claims claims.csv       your own claims
-  candor audit reward after --against before                   two reward models side by side
+  candor audit reward path/to/reward --policy path/to/sft      what a policy would do in the blind spots
+  candor audit reward after --against before                   two reward models side by side, paired by question
+  candor audit reward my-reward --endpoint http://localhost:8000 --questions 20
 """
 
 
@@ -133,8 +135,12 @@ def reward(
     pairs: Annotated[
         str | None, typer.Option(metavar="FILE", help="Held-out comparisons, in any known format.", show_default=False)
     ] = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Whose odds blind spots start from.", show_default="even odds")
+    ] = None,
     endpoint: Url = None,
     against: Against = None,
+    max_length: Annotated[int, typer.Option(min=16, help="Tokens of prompt and reply; longer prompts are cut.")] = 2048,
     key_variable: Key = "OPENAI_API_KEY",
     out: Out = None,
     seed: Seed = 0,
@@ -159,6 +165,8 @@ def reward(
             questions=questions,
             pairs=pairs,
             against=None if against is None else served(against, endpoint, key_variable),
+            policy=policy,
+            max_length=max_length,
             seed=seed,
             out=out or Path("audits") / stem(model),
             tell=reporter_for(Console(stderr=True)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from candor.errors import InputError
@@ -15,11 +16,12 @@ class ServedScorer:
     """Implements :class:`candor.protocols.Scorer` over HTTP, as vLLM serves sequence classifiers.
 
     Each conversation is a ``POST <url>/classify`` with ``{"model", "messages", "use_activation": false}``, answered by
-    ``{"data": [{"probs": [x]}]}`` or ``{"data": [{"score": x}]}``: one number, higher is better.
+    ``{"data": [{"probs": [x]}]}`` or ``{"data": [{"score": x}]}``: one number, higher is better. vLLM serves it beside
+    ``/v1`` and not under it (docs.vllm.ai, "Classification API"), so that a ``/v1`` at the address's end is left out.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
+        self.endpoint = replace(endpoint, url=endpoint.url.rstrip("/").removesuffix("/v1"))
 
     def score(self, prompts: Sequence[Prompt], responses: Sequence[Response]) -> list[float]:
         """Returns one score per reply. Raises InputError for an answer of another form, or with several numbers."""

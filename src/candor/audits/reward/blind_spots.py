@@ -18,6 +18,7 @@ from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 from scipy.stats import t as student
 
 from candor.audits.stats import LEVEL, cluster_bootstrap, holm
@@ -45,12 +46,16 @@ MOST = 0.7
 
 @dataclass(frozen=True, kw_only=True)
 class JudgedPair:
-    """A held-out pair: ``gap`` is the better reply's score less the worse one's; ``features`` describe the pair."""
+    """A held-out pair: ``gap`` is the better reply's score less the worse one's; ``features`` describe the pair.
+
+    ``start``: a policy's log-odds of the better reply over the worse one; None: not asked, taken as even.
+    """
 
     question: str
     gap: float
     features: Mapping[str, str]
     texts: Mapping[str, str]
+    start: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,13 +126,15 @@ def find_blind_spots(pairs: Sequence[JudgedPair], *, seed: int = 0, bootstrap: i
 
 
 def worse_under(pairs: Sequence[JudgedPair], beta: float) -> float:
-    """Returns the share of the worse reply that optimising the score under ``beta`` brings, from an even start.
+    """Returns the share of the worse reply that optimising the score under ``beta`` brings, of the two replies.
 
-    Of two replies as likely as each other the optimum gives the worse one 1 / (1 + e^{gap / beta}). 1/2: the
-    policy is left where it was, above: it is drawn to the worse.
+    The optimum pi* ~ pi e^{r / beta} adds gap / beta to the log-odds of the better reply over the worse one, which
+    start where the policy has them; from an even start the worse one's share is 1 / (1 + e^{gap / beta}). An infinite
+    beta gives the policy as it is.
     """
     gaps = np.array([pair.gap for pair in pairs])
-    return float(np.mean(1 / (1 + np.exp(np.clip(gaps / beta, -700, 700)))))
+    starts = np.array([pair.start or 0.0 for pair in pairs])
+    return float(np.mean(expit(-(starts + gaps / beta))))
 
 
 def _slices(

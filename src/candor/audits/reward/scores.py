@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from candor.audits.stats import cluster_bootstrap
+from candor.audits.stats import LEVEL, cluster_bootstrap, resample_counts
 from candor.records import Finding, Stance
 
 FloatArray = NDArray[np.float64]
+Statistic = Callable[[FloatArray, FloatArray], FloatArray]
+"""Maps values (n,) and weights (draws, n) to one number a draw."""
+
 PROBE = "reward"
+TAIL = 0.1
+"""The share of prompts that the tail's mean is taken over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +89,54 @@ def mean_finding(
         seed=seed,
         details={**details, "questions": len(sums)},
     )
+
+
+def tail_mean(values: FloatArray, weights: FloatArray) -> FloatArray:
+    """Returns the mean of the highest tenth of the weight, a value on its edge by what of it lies within.
+
+    The conditional value at risk of Rockafellar and Uryasev 2000. ``weights`` (draws, n) gives (draws,).
+    """
+    order = np.argsort(-values, kind="stable")
+    ordered = weights[..., order]
+    room = TAIL * ordered.sum(axis=-1, keepdims=True)
+    inside = np.clip(room - (np.cumsum(ordered, axis=-1) - ordered), 0.0, ordered)
+    return np.asarray(inside @ values[order] / room[..., 0])
+
+
+def taken_finding(
+    metric: str,
+    rows: Sequence[tuple[str, float]],
+    statistic: Statistic,
+    *,
+    seed: int,
+    bootstrap: int,
+    missing: str,
+) -> Finding:
+    """Returns a statistic of (question, value) rows, with a percentile interval over questions."""
+    estimate = low = high = None
+    details: dict[str, object] = {"not_measured": missing}
+    if rows:
+        values, question, clusters = columns(rows)
+        estimate = float(statistic(values, np.ones((1, len(values))))[0])
+        details = {"questions": clusters}
+        if clusters > 1:
+            low, high = limits(statistic(values, resample_counts(clusters, bootstrap, seed)[:, question]))
+    return Finding(
+        probe=PROBE, stage="", subject="", metric=metric, estimate=estimate, ci_low=low, ci_high=high, n=len(rows),
+        seed=seed, details=details,
+    )  # fmt: skip
+
+
+def columns(rows: Sequence[tuple[str, float]]) -> tuple[FloatArray, NDArray[np.intp], int]:
+    """Returns the values (n,), each one's cluster as a number from 0 (n,), and how many clusters there are."""
+    names, index = np.unique(np.array([name for name, _ in rows]), return_inverse=True)
+    return np.array([value for _, value in rows], dtype=np.float64), index, len(names)
+
+
+def limits(draws: FloatArray) -> tuple[float, float]:
+    """Returns the 95% percentile interval of bootstrap draws."""
+    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _ratio(sums: FloatArray) -> FloatArray:
