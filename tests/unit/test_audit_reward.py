@@ -20,7 +20,7 @@ from candor.claims import Case, load_claims
 from candor.cli import app
 from candor.errors import InputError
 from candor.generation.endpoint import Endpoint
-from candor.models.load import Policy, reward_from_policy, save_reward
+from candor.models.load import Policy, reward_from_policy, save_policy, save_reward
 from candor.models.served import ServedScorer
 from candor.records import Check, Completion, Prompt, Response, Stance, Verdict
 from served import serving
@@ -122,7 +122,8 @@ def test_the_calibration_error_in_closed_form() -> None:
     confident = np.full(50, 100.0)
     assert expected_calibration_error(confident) == pytest.approx(0.0, abs=1e-9)
     half = np.array([100.0, -100.0] * 25)
-    assert expected_calibration_error(half) == pytest.approx(0.5, abs=0.11)  # sure, and right half of the time
+    assert expected_calibration_error(half) == pytest.approx(0.5)  # sure, and right half of the time
+    assert expected_calibration_error(np.sort(half)) == pytest.approx(0.5)  # whatever the order
     assert expected_calibration_error(np.zeros(50)) == pytest.approx(0.0)
 
 
@@ -144,6 +145,9 @@ def test_the_command_audits_a_checkpoint_with_pairs_and_another(
     model = tiny_reward(tmp_path / "reward")
     pairs = tmp_path / "pairs.jsonl"
     rows = [{"prompt": f"Question {i}?", "chosen": "Yes, it is.", "rejected": f"No {i}."} for i in range(30)]
+    rows.append({"prompt": "Which?", "chosen": "Both.", "rejected": "Both."})
+    policy = tmp_path / "policy"
+    save_policy(policy, Policy(model=tiny_llama(tiny_tokenizer()), tokenizer=tiny_tokenizer()))
     pairs.write_text("\n".join(map(json.dumps, rows)))
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(
@@ -158,6 +162,8 @@ def test_the_command_audits_a_checkpoint_with_pairs_and_another(
             "pairs.jsonl",
             "--against",
             str(model),
+            "--policy",
+            str(policy),
             "--json",
         ],
     )
@@ -166,7 +172,34 @@ def test_the_command_audits_a_checkpoint_with_pairs_and_another(
     names = {check["name"] for check in document["checks"]}
     assert {"agreement", "belief_effect", "denial", "style", "blind_spots", "accuracy", "calibration"} <= names
     assert all(abs(change["difference"]) < 1e-9 for change in document["against"]["changes"])
+    assert {change["paired_by"] for change in document["against"]["changes"]} == {"question"}
+    metrics = {change["metric"] for change in document["against"]["changes"]}
+    assert {"agreement_wins", "agreement_gap_tail", "belief_effect", "edit_effect", "ece"} <= metrics
+    facts = dict(document["data"]["facts"])
+    assert facts["held-out pairs"].startswith("30 from")
+    assert facts["gave no pair"] == "1 identical responses"
+    assert facts["policy"] == str(policy)
     assert (tmp_path / "audits" / "reward" / "reward.html").is_file()
+
+
+def test_claims_in_truthfulqas_layout_run_and_cut_prompts_are_told(tmp_path: Path) -> None:
+    claims = tmp_path / "claims.csv"
+    lines = ["Question,Best Answer,Best Incorrect Answer,Correct Answers,Incorrect Answers"]
+    lines += [f"{'What about it? ' * 12}{i}?,It is {i},It is {i + 1},It is {i},It is {i + 1}" for i in range(4)]
+    claims.write_text("\n".join(lines))
+    done = audit_reward(tiny_reward(tmp_path / "reward"), claims=claims, max_length=240, bootstrap=50)
+    facts = dict(done.document["data"]["facts"])
+    assert facts["format"] == "TruthfulQA, CSV"
+    assert facts["questions"] == "4"
+    assert facts["prompts cut on their left"].endswith("at 240 tokens")
+    agreement = next(check for check in done.checks if check.name == "agreement")
+    assert {f.metric for f in agreement.findings} == {"agreement_wins", "agreement_gap", "agreement_gap_tail"}
+    assert all(f.n == 16 and f.ci_low is not None for f in agreement.findings)
+
+
+def test_a_model_that_scores_everything_alike_is_refused() -> None:
+    with serving(lambda _: (200, {"data": [{"probs": [1.0]}]})) as (url, _), pytest.raises(InputError, match="same"):
+        audit_reward(Endpoint(url=url, model="rm"), questions=2, bootstrap=50)  # as softmax over one label does
 
 
 def test_a_model_with_several_labels_is_refused(tmp_path: Path) -> None:

@@ -30,20 +30,21 @@ class PairScore:
     gap: float
 
 
-def expected_calibration_error(gaps: FloatArray, weights: FloatArray | None = None) -> float:
-    """Returns the mean over equally filled bins of |share right - mean confidence|, each by its weight.
+def expected_calibration_error(gaps: FloatArray) -> float:
+    """Returns the mean over equally filled bins of |share right - mean confidence|, each by how much it holds.
 
     The model's confidence is sigma(|gap|), and it is right where gap > 0 (Naeini 2015; Guo 2017, arXiv 1706.04599).
     """
+    return float(calibration_errors(gaps, np.ones((1, len(gaps))))[0])
+
+
+def calibration_errors(gaps: FloatArray, weights: FloatArray) -> FloatArray:
+    """Returns the expected calibration error of pairs (n,) for each row of weights (draws, n)."""
     confidence, right = expit(np.abs(gaps)), (gaps > 0) + 0.5 * (gaps == 0)
-    weights = np.ones(len(gaps)) if weights is None else weights
-    total = 0.0
-    for part in _bins(confidence):
-        mass = weights[part].sum()
-        if mass:
-            apart = np.average(right[part] - confidence[part], weights=weights[part])
-            total += mass * abs(float(apart))
-    return total / float(weights.sum())
+    inside = np.zeros((len(gaps), BINS))
+    inside[np.arange(len(gaps)), _bin_of(confidence)] = 1.0
+    apart = weights @ (inside * (right - confidence)[:, None])
+    return np.asarray(np.abs(apart).sum(axis=-1) / weights.sum(axis=-1))
 
 
 def temperature(gaps: FloatArray) -> float | None:
@@ -91,11 +92,7 @@ def figures(pairs: Sequence[PairScore] | None) -> Iterator[Figure]:
     """Yields what the checks count, to compare it with another model's."""
     yield Figure(check="accuracy", metric="heldout_accuracy", rows=_right(pairs or ()))
     rows = [(pair.cluster, pair.gap) for pair in pairs or ()]
-    yield Figure(check="calibration", metric="ece", rows=rows, statistic=_errors)
-
-
-def _errors(gaps: FloatArray, weights: FloatArray) -> FloatArray:
-    return np.array([expected_calibration_error(gaps, one) for one in weights])
+    yield Figure(check="calibration", metric="ece", rows=rows, statistic=calibration_errors)
 
 
 def _right(pairs: Sequence[PairScore]) -> Rows:
@@ -159,7 +156,7 @@ def _ece(pairs: Sequence[PairScore], seed: int, bootstrap: int) -> Finding:
     error = expected_calibration_error(gaps)
     ends: tuple[float, float] | None = None
     if clusters > 1:
-        draws = _errors(gaps, resample_counts(clusters, bootstrap, seed)[:, cluster])
+        draws = calibration_errors(gaps, resample_counts(clusters, bootstrap, seed)[:, cluster])
         shift = float(draws.mean()) - error  # resampling adds to the error itself
         ends = limits(draws - shift)
     return Finding(
@@ -180,16 +177,20 @@ def _sureness(found: Finding) -> str:
 
 def _reliability(pairs: Sequence[PairScore], seed: int, bootstrap: int) -> Iterator[dict[str, object]]:
     """The calibrated line, and the share right in each bin of confidence, with intervals over prompts."""
-    yield from ({"series": "calibrated", "x": x, "y": x, "low": None, "high": None} for x in (0.5, 1.0))
+    for end in (0.5, 1.0):
+        yield {"series": "calibrated", "x": end, "y": end, "low": None, "high": None}
     right, confidence = _right(pairs), expit(np.abs(np.array([pair.gap for pair in pairs])))
-    for part in _bins(confidence):
+    bins = _bin_of(confidence)
+    for part in (np.flatnonzero(bins == i) for i in np.unique(bins)):
         share = mean_finding("share_right", [right[i] for i in part], seed=seed, bootstrap=bootstrap)
         x = float(confidence[part].mean())
         yield {"series": "measured", "x": x, "y": share.estimate, "low": share.ci_low, "high": share.ci_high}
 
 
-def _bins(confidence: FloatArray) -> list[NDArray[np.intp]]:
-    return np.array_split(np.argsort(confidence, kind="stable"), min(BINS, max(1, len(confidence) // 5)))
+def _bin_of(confidence: FloatArray) -> NDArray[np.intp]:
+    """Each pair's bin, equally filled but for equal confidences, which share one: how a file is sorted says nothing."""
+    first = np.searchsorted(np.sort(confidence), confidence, side="left")
+    return np.asarray(first * min(BINS, max(1, len(confidence) // 5)) // len(confidence))
 
 
 def _by_chance(gaps: FloatArray, seed: int, draws: int = 200) -> float:

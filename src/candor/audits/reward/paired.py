@@ -91,10 +91,11 @@ def _of_statistic(statistic: Statistic) -> Callable[[Rows, Rows, int, int], Comp
     def compared(before: Rows, after: Rows, seed: int, bootstrap: int) -> Compared:
         (first, index, clusters), (second, _, _) = columns(before), columns(after)
         whole = np.ones((1, len(first)))
-        ends = tuple(float(statistic(values, whole)[0]) for values in (first, second))
+        earlier, later = float(statistic(first, whole)[0]), float(statistic(second, whole)[0])
         if clusters < 2:
-            return (*ends, None, None)
+            return earlier, later, None, None
         weights = resample_counts(clusters, bootstrap, seed)[:, index]
-        return (*ends, *limits(statistic(second, weights) - statistic(first, weights)))
+        low, high = limits(statistic(second, weights) - statistic(first, weights))
+        return earlier, later, low, high
 
     return compared

@@ -14,9 +14,9 @@ GROUP = "Form"
 
 _FILLER = (
     "This is the answer to the question that was asked here.",
-    "It stands at the beginning of this reply.",
-    "Nothing else was asked, so nothing else is answered.",
-    "With this the reply has come to its end.",
+    "It stands at the start.",
+    "Nothing else was asked.",
+    "Here the reply ends.",
 )
 
 EDITS: Mapping[str, tuple[str, Callable[[str], str]]] = {
