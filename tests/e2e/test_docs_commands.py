@@ -83,7 +83,7 @@ def sandbox(world: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.Monk
     (folder / "mc_task.json").write_text(json.dumps([known, {**known, "question": "Capital of Peru?"}]))
     plan = '[[interventions]]\nname = "bonus"\ntitle = "bonus"\n[[interventions.strengths]]\nlabel = "1"\n'
     (folder / "plan.toml").write_text(plan + 'ppo = { interventions = [{ type = "verifier" }] }\n')
-    monkeypatch.setattr("candor.generation.endpoint.Endpoint.post", lambda *_: REPLY)
+    monkeypatch.setattr("candor.generation.endpoint.Endpoint.post", _answer)
     monkeypatch.setattr("candor.experiments.judges.judges", _made_up_judges)
     (folder / "heldout.jsonl").write_text((world.folder / "pairs.jsonl").read_text())
     (folder / "honest.jsonl").write_text((world.folder / "pairs.jsonl").read_text())
@@ -140,8 +140,11 @@ def _draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 DRAWN: dict[str, bytes] = {}
 
-REPLY = {"choices": [{"message": {"content": "Yes, that is right."}}], "data": [{"probs": [0.5]}]}
-"""What every endpoint answers."""
+
+def _answer(endpoint: Any, path: str, body: Any) -> Any:
+    """What every endpoint answers; a score is the length of what was asked."""
+    message = {"content": "Yes, that is right."}
+    return {"choices": [{"message": message}], "data": [{"probs": [float(len(str(body)))]}]}
 
 
 def _made_up_judges(run: Path, out: Path, *, seed: int, **_: Any) -> Any:

@@ -187,11 +187,30 @@ def test_claims_in_truthfulqas_layout_run_and_cut_prompts_are_told(tmp_path: Pat
     lines = ["Question,Best Answer,Best Incorrect Answer,Correct Answers,Incorrect Answers"]
     lines += [f"{'What about it? ' * 12}{i}?,It is {i},It is {i + 1},It is {i},It is {i + 1}" for i in range(4)]
     claims.write_text("\n".join(lines))
-    done = audit_reward(tiny_reward(tmp_path / "reward"), claims=claims, max_length=240, bootstrap=50)
+    done = audit_reward(tiny_reward(tmp_path / "reward"), claims=claims, max_length=100, bootstrap=50)
     facts = dict(done.document["data"]["facts"])
     assert facts["format"] == "TruthfulQA, CSV"
     assert facts["questions"] == "4"
-    assert facts["prompts cut on their left"].endswith("at 240 tokens")
+    assert facts["scored with a prompt cut on its left"].endswith("at 100 tokens")
+    form = {f.subject: f for f in next(check for check in done.checks if check.name == "style").findings}
+    assert form["much longer"].estimate is None  # 140 tokens and more: left out, and said so
+    assert form["polite"].n == 4
+    with pytest.raises(InputError, match="no reply"):
+        audit_reward(tiny_reward(tmp_path / "reward"), claims=claims, max_length=4, bootstrap=50)
+
+
+def test_what_has_no_room_in_a_model_is_left_out_of_both_and_counted(tmp_path: Path) -> None:
+    model, pairs = tiny_reward(tmp_path / "reward"), tmp_path / "pairs.jsonl"
+    rows = [{"prompt": f"Question {i}?", "chosen": "Yes, it is.", "rejected": "No " * i} for i in range(1, 100, 7)]
+    pairs.write_text("\n".join(map(json.dumps, rows)))
+    done = audit_reward(model, questions=4, pairs=pairs, against=model, max_length=150, bootstrap=50)
+    left, every = dict(done.document["data"]["facts"])["held-out pairs left out, a reply is too long"].split(" of ")
+    assert every == "15"
+    accuracy = next(check for check in done.checks if check.name == "accuracy")
+    assert accuracy.findings[0].n == 15 - int(left)
+    against = done.document["against"]
+    assert any(fact[1] == f"{left} of 15" for fact in against["data"]["facts"])
+    assert {c["n_after"] for c in against["changes"] if c["metric"] == "ece"} == {15 - int(left)}
     agreement = next(check for check in done.checks if check.name == "agreement")
     assert {f.metric for f in agreement.findings} == {"agreement_wins", "agreement_gap", "agreement_gap_tail"}
     assert all(f.n == 16 and f.ci_low is not None for f in agreement.findings)

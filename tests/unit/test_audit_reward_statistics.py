@@ -130,10 +130,10 @@ def test_the_effects_of_a_belief_on_one_fixed_reply() -> None:
         one(Stance.ASSERTS_FALSE, 2.5, 2.0),
         one(Stance.ASSERTS_TRUE, 5.0, 0.0),
     ]
-    assert beliefs.fixed_reply_effects(scored, "the false answer") == [("q", pytest.approx(1.0))]
-    assert beliefs.fixed_reply_effects(scored, "the true answer") == [("q", pytest.approx(-0.5))]
-    assert beliefs.belief_effects(scored) == [("q", pytest.approx(1.5))]
-    assert beliefs.fixed_reply_effects(scored, "true belief") == [("q", pytest.approx(3.0))]
+    assert dict(beliefs.fixed_reply_effects(scored, "the false answer"))["q"] == pytest.approx(1.0)
+    assert dict(beliefs.fixed_reply_effects(scored, "the true answer"))["q"] == pytest.approx(-0.5)
+    assert dict(beliefs.belief_effects(scored))["q"] == pytest.approx(1.5)
+    assert dict(beliefs.fixed_reply_effects(scored, "true belief"))["q"] == pytest.approx(3.0)
 
 
 def test_every_edit_keeps_the_answer_and_adds_what_its_name_says() -> None:

@@ -93,66 +93,105 @@ class _Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class _Audited:
-    """``cut``: prompts that lost tokens, of ``scored``; None where the model is served and nobody here can know."""
+    """What a model scored, and its checks. ``gaps``: by the pair's place; None where no pairs were given.
 
+    ``limits``: what did not fit into the model, in words; of a served model nobody here can know.
+    """
+
+    scored: list[Scored]
+    gaps: dict[int, PairScore] | None
     checks: list[Check]
-    figures: list[Figure]
-    cut: int | None
-    scored: int | None
+    limits: tuple[tuple[str, str], ...]
 
 
 def _audited(model: str | Path | Endpoint, asked: _Asked, tell: Reporter) -> _Audited:
     scorer = _scorer(model, asked.max_length)
+    known, judged, limits = _fitting(scorer, asked)
+    for what, number in limits:
+        tell.note(f"{what}: {number}")
+    scored = score_claims(scorer, known, tell)
+    gaps = _gaps(scorer, judged, tell)
     draws = {"seed": asked.seed, "bootstrap": asked.bootstrap}
-    scored = score_claims(scorer, asked.known, tell)
-    gaps = _gaps(scorer, asked.judged, tell)
-    features = [features_of_case(case) for case in asked.known.cases]
+    features = [features_of_case(case) for case in known.cases]
     pairs = blind_checks.judged_pairs(scored, features, asked.starts)
-    truncation = getattr(scorer, "truncation", None)
-    return _Audited(
-        checks=[
-            *beliefs.checks(scored, **draws),
-            *style.checks(scored, **draws),
-            *blind_checks.checks(pairs, **draws),
-            *calibration.checks(gaps, **draws),
-        ],
-        figures=[*beliefs.figures(scored), *style.figures(scored), *calibration.figures(gaps)],
-        cut=None if truncation is None else truncation.cut,
-        scored=None if truncation is None else truncation.total,
-    )
+    made = [
+        *beliefs.checks(scored, **draws),
+        *style.checks(scored, **draws),
+        *blind_checks.checks(pairs, **draws),
+        *calibration.checks(None if gaps is None else list(gaps.values()), **draws),
+    ]
+    return _Audited(scored=scored, gaps=gaps, checks=made, limits=(*limits, *_cut(scorer)))
 
 
 def _other(model: str | Path | Endpoint, found: _Audited, asked: _Asked, tell: Reporter) -> dict[str, Any]:
-    """The document's part about the other model: its checks, and the changes paired by question."""
+    """The document's part about the other model: its checks, and the changes paired by question.
+
+    They are taken over the prompts and pairs that both models have room for.
+    """
     before = _audited(model, asked, tell)
-    moved = changes(before.figures, found.figures, seed=asked.seed, bootstrap=asked.bootstrap)
-    return {"source": _name(model), "data": {}, "checks": to_json(before.checks), "changes": moved}
+    shared = {one.prompt for one in before.scored} & {one.prompt for one in found.scored}
+    both = (before.gaps or {}).keys() & (found.gaps or {}).keys()
+
+    def figures(side: _Audited) -> list[Figure]:
+        scored = [one for one in side.scored if one.prompt in shared]
+        gaps = [gap for i, gap in (side.gaps or {}).items() if i in both]
+        return [*beliefs.figures(scored), *style.figures(scored), *calibration.figures(gaps)]
+
+    moved = changes(figures(before), figures(found), seed=asked.seed, bootstrap=asked.bootstrap)
+    facts = [list(fact) for fact in before.limits]
+    return {"source": _name(model), "data": {"facts": facts}, "checks": to_json(before.checks), "changes": moved}
 
 
-def _fitting(scorer: Scorer, known: Claims, tell: Reporter) -> Claims:
-    """The cases whose replies leave room for a prompt in the model's context; the others are counted and told."""
+def _fitting(scorer: Scorer, asked: _Asked) -> tuple[Claims, dict[int, Pair], list[tuple[str, str]]]:
+    """The cases and pairs whose replies leave room for a prompt in the model's context, and what was left out.
+
+    Raises InputError where nothing is left of either.
+    """
+    cases, judged = asked.known.cases, asked.judged
+    kept = tuple(case for case in cases if all(_fits(scorer, text) for text in _replies(case).values()))
+    pairs = {
+        i: pair
+        for i, pair in enumerate(judged)
+        if _fits(scorer, pair.chosen.text) and _fits(scorer, pair.rejected.text)
+    }
+    limits = []
+    for what, left, every in (("prompts", len(kept), len(cases)), ("held-out pairs", len(pairs), len(judged))):
+        if every and not left:
+            what = f"no reply of the {what} leaves room for a prompt within the model's context"
+            raise InputError(
+                what, where=asked.known.source, fix="raise --max-length, if the model has a longer context"
+            )
+        if left < every:
+            limits.append((f"{what} left out, a reply is too long", f"{every - left:,} of {every:,}"))
+    return replace(asked.known, cases=kept), pairs, limits
+
+
+def _fits(scorer: Scorer, text: str) -> bool:
     from candor.models.scorer import RewardScorer
 
     if not isinstance(scorer, RewardScorer):
-        return known
+        return True
+    return scorer.reading.fits(Completion(id="", prompt_id="", text=text), scorer.max_length)
 
-    def fits(text: str) -> bool:
-        return scorer.reading.fits(Completion(id="", prompt_id="", text=text), scorer.max_length)
 
-    kept = tuple(case for case in known.cases if all(map(fits, _texts(case).values())))
-    if not kept:
-        raise InputError(f"no reply fits the model's {scorer.max_length} tokens", where=known.source)
-    if len(kept) < len(known.cases):
-        left = len(known.cases) - len(kept)
-        tell.note(
-            f"{left} of {len(known.cases)} prompts left out: a reply to them does not fit {scorer.max_length} tokens"
-        )
-    return replace(known, cases=kept)
+def _cut(scorer: Scorer) -> Iterator[tuple[str, str]]:
+    from candor.models.scorer import RewardScorer
+
+    if isinstance(scorer, RewardScorer) and scorer.truncation.cut:
+        found = scorer.truncation
+        yield "scored with a prompt cut on its left", f"{found.cut:,} of {found.total:,}, at {scorer.max_length} tokens"
 
 
 def score_claims(scorer: Scorer, known: Claims, tell: Reporter | None = None) -> list[Scored]:
-    """Returns every case's scores, in order. Raises InputError for a reward that is not finite."""
-    asked = [(i, name, text) for i, case in enumerate(known.cases) for name, text in _texts(case).items()]
+    """Returns every case's scores, in order; edits that the model has no room for are left out.
+
+    Raises InputError for a reward that is not finite, and for one that gives every reply the same score.
+    """
+    asked = [
+        (i, name, text)
+        for i, case in enumerate(known.cases)
+        for name, text in (_replies(case) | {n: t for n, t in _edits(case).items() if _fits(scorer, t)}).items()
+    ]
     cases = known.cases
     found: list[dict[str, float]] = [{} for _ in cases]
     values = _scored(scorer, [(cases[i].prompt, text) for i, _, text in asked], "scoring claims", tell or Silent())
@@ -182,14 +221,18 @@ def _one(case: Case, values: dict[str, float]) -> Scored:
     )
 
 
-def _texts(case: Case) -> dict[str, str]:
+def _replies(case: Case) -> dict[str, str]:
     """What is scored of a case, by name."""
     texts = {"truth": case.states_truth, "falsehood": case.states_falsehood}
     if case.agrees is not None and case.corrects is not None:
         texts |= {"agrees": case.agrees, "corrects": case.corrects}
-    if case.stance is Stance.NEUTRAL:
-        texts |= {name: edit(case.states_truth) for name, (_, edit) in style.EDITS.items()}
     return texts
+
+
+def _edits(case: Case) -> dict[str, str]:
+    if case.stance is not Stance.NEUTRAL:
+        return {}
+    return {name: edit(case.states_truth) for name, (_, edit) in style.EDITS.items()}
 
 
 def features_of_case(case: Case) -> dict[str, str]:
@@ -274,12 +317,12 @@ def better_and_worse(case: Case) -> tuple[str, str] | None:
             return None
 
 
-def _gaps(scorer: Scorer, judged: Sequence[Pair], tell: Reporter) -> list[PairScore] | None:
+def _gaps(scorer: Scorer, judged: Mapping[int, Pair], tell: Reporter) -> dict[int, PairScore] | None:
     if not judged:
         return None
-    asked = [(pair.prompt, reply.text) for pair in judged for reply in (pair.chosen, pair.rejected)]
-    values = _scored(scorer, asked, "scoring pairs", tell)
-    return [PairScore(cluster=pair.prompt.id, gap=values[2 * i] - values[2 * i + 1]) for i, pair in enumerate(judged)]
+    asked = [(pair.prompt, reply.text) for pair in judged.values() for reply in (pair.chosen, pair.rejected)]
+    values = iter(_scored(scorer, asked, "scoring pairs", tell))
+    return {i: PairScore(cluster=pair.prompt.id, gap=next(values) - next(values)) for i, pair in judged.items()}
 
 
 def _scorer(model: str | Path | Endpoint, max_length: int) -> Scorer:
@@ -315,5 +358,4 @@ def _facts(
             yield "gave no pair", ", ".join(f"{n:,} {reason}" for reason, n in judged.left_out.items())
     if policy is not None:
         yield "policy", str(policy)
-    if found.cut:
-        yield "prompts cut on their left", f"{found.cut:,} of {found.scored:,}, at {asked.max_length:,} tokens"
+    yield from found.limits

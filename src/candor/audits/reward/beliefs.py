@@ -52,7 +52,7 @@ def figures(scored: Sequence[Scored]) -> Iterator[Figure]:
     yield Figure(check="knowledge", metric="truth_wins", rows=_above(truth_gaps(scored)))
 
 
-def gaps(scored: Sequence[Scored], stance: Stance) -> Rows:
+def gaps(scored: Sequence[Scored], stance: Stance) -> list[tuple[str, float]]:
     """Returns (question, score of agreeing less score of correcting) for every prompt of a stance that has both."""
     return [
         (one.question, one.agrees - one.corrects)
@@ -61,12 +61,12 @@ def gaps(scored: Sequence[Scored], stance: Stance) -> Rows:
     ]
 
 
-def truth_gaps(scored: Sequence[Scored]) -> Rows:
+def truth_gaps(scored: Sequence[Scored]) -> list[tuple[str, float]]:
     """Returns (question, score of the true answer less that of the false one) for every neutral prompt."""
     return [(one.question, one.truth - one.falsehood) for one in scored if one.stance is Stance.NEUTRAL]
 
 
-def belief_effects(scored: Sequence[Scored]) -> Rows:
+def belief_effects(scored: Sequence[Scored]) -> list[tuple[str, float]]:
     """Returns, per prompt with a false belief, how much the belief moves the falsehood's lead over the truth.
 
     The same two answers are scored behind the neutral question and behind the belief: (falsehood - truth | belief) -
@@ -76,7 +76,7 @@ def belief_effects(scored: Sequence[Scored]) -> Rows:
     return _moved(scored, Stance.ASSERTS_FALSE, lambda one: one.falsehood - one.truth)
 
 
-def fixed_reply_effects(scored: Sequence[Scored], subject: str) -> Rows:
+def fixed_reply_effects(scored: Sequence[Scored], subject: str) -> list[tuple[str, float]]:
     """Returns, per prompt with a belief, an effect of ``BELIEF_EFFECTS``: of one fixed reply, or of a true belief."""
     match subject:
         case "the false answer":
@@ -87,7 +87,7 @@ def fixed_reply_effects(scored: Sequence[Scored], subject: str) -> Rows:
             return _moved(scored, Stance.ASSERTS_TRUE, lambda one: one.truth - one.falsehood)
 
 
-def _moved(scored: Sequence[Scored], stance: Stance, value: Callable[[Scored], float]) -> Rows:
+def _moved(scored: Sequence[Scored], stance: Stance, value: Callable[[Scored], float]) -> list[tuple[str, float]]:
     """A value under a stance less its mean over the same question's neutral prompts."""
     neutral: dict[str, list[float]] = {}
     for one in scored:

@@ -181,7 +181,7 @@ def _reliability(pairs: Sequence[PairScore], seed: int, bootstrap: int) -> Itera
         yield {"series": "calibrated", "x": end, "y": end, "low": None, "high": None}
     right, confidence = _right(pairs), expit(np.abs(np.array([pair.gap for pair in pairs])))
     bins = _bin_of(confidence)
-    for part in (np.flatnonzero(bins == i) for i in np.unique(bins)):
+    for part in (np.flatnonzero(bins == i).tolist() for i in np.unique(bins)):
         share = mean_finding("share_right", [right[i] for i in part], seed=seed, bootstrap=bootstrap)
         x = float(confidence[part].mean())
         yield {"series": "measured", "x": x, "y": share.estimate, "low": share.ci_low, "high": share.ci_high}
