@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from candor.claims.items import Case, Claims, Known
-from candor.claims.reading import load_claims
+from candor.claims.reader import ClaimReader
+from candor.claims.reading import ATLAS, load_claims
 
-__all__ = ["Case", "Claims", "Known", "load_claims"]
+__all__ = ["ATLAS", "Case", "ClaimReader", "Claims", "Known", "load_claims"]

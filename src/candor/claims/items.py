@@ -50,6 +50,8 @@ class Case:
     states_falsehood: str
     agrees: str | None = None
     corrects: str | None = None
+    truths: tuple[str, ...] = ()  # further answers that are right
+    falsehoods: tuple[str, ...] = ()  # and wrong
 
     @property
     def stance(self) -> Stance:
@@ -118,6 +120,8 @@ def _case(item: Known, phrasing: str, text: str, stance: Stance, value: str | No
         states_falsehood=f"{_bare(item.asserted)}.",
         agrees=agrees,
         corrects=corrects,
+        truths=item.truths,
+        falsehoods=item.falsehoods,
     )
 
 

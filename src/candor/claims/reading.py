@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,9 +13,15 @@ from candor.claims.items import Claims, Known, cases_of
 from candor.errors import InputError
 from candor.storage import disk_failures
 
+ATLAS = "atlas"
 FIELDS = ("question", "truth", "asserted")
-TRUTHFULQA = ("Question", "Best Answer", "Best Incorrect Answer")
+TRUTHFULQA = ("Question", "Best Answer", "Incorrect Answers")
+"""Fields of TruthfulQA's table; its later revision names a ``Best Incorrect Answer`` too."""
+
 _FIX = f"give the fields {', '.join(FIELDS)}, or a TruthfulQA file (docs/audit-policy.md)"
+
+
+Row = tuple[int, Mapping[str, Any]]
 
 
 def load_claims(source: str | Path | None = None) -> Claims:
@@ -26,7 +33,7 @@ def load_claims(source: str | Path | None = None) -> Claims:
     if source is None:
         from candor.claims.atlas import atlas_cases
 
-        return Claims(source="atlas", format="Atlas, held-out questions", cases=tuple(atlas_cases()))
+        return Claims(source=ATLAS, format="Atlas, held-out questions", cases=tuple(atlas_cases()))
     path = Path(source)
     if not path.is_file():
         raise InputError("no such file of claims", where=str(path), fix=_FIX)
@@ -38,33 +45,48 @@ def load_claims(source: str | Path | None = None) -> Claims:
     return Claims(source=str(path), format=name, cases=tuple(cases_of(known)))
 
 
-Row = tuple[int, Mapping[str, Any]]
-
-
 def _rows(path: Path) -> tuple[str, Iterator[Row]]:
     """The layout's name and its rows, each with its line (its place, in a JSON file) and the fields of a claim."""
     text = _text(path)
     if path.suffix.lower() in (".csv", ".tsv"):
-        lines = csv.DictReader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
+        lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         columns = [str(name).strip() for name in lines.fieldnames or ()]
+        lines.fieldnames = columns
         if set(TRUTHFULQA) <= set(columns):
-            return "TruthfulQA, CSV", (_truthfulqa(number, row) for number, row in _numbered(lines))
+            return "TruthfulQA, CSV", (_truthfulqa(number, row) for number, row in _numbered(path, lines))
         _check_columns(path, columns)
-        return "CSV", ((number, {k.strip(): v for k, v in row.items() if k}) for number, row in _numbered(lines))
-    try:
-        if text.lstrip().startswith("["):
-            listed = json.loads(text)
-        else:
-            listed = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise InputError(f"not valid JSON: {error}", where=str(path), fix=_FIX) from None
-    if not all(isinstance(row, dict) for row in listed):
-        raise InputError("expected JSON objects", where=str(path), fix=_FIX)
-    if listed and "mc1_targets" in listed[0]:
-        return "TruthfulQA, multiple choice", (_multiple_choice(path, i, row) for i, row in enumerate(listed, start=1))
+        return "CSV", _numbered(path, lines)
+    listed = _objects(path, text)
+    if listed and "mc1_targets" in listed[0][1]:
+        return "TruthfulQA, multiple choice", (_multiple_choice(path, number, row) for number, row in listed)
     if listed:
-        _check_columns(path, listed[0])
-    return "JSON", iter(enumerate(listed, start=1))
+        _check_columns(path, listed[0][1])
+    return "JSON", iter(listed)
+
+
+def _objects(path: Path, text: str) -> list[Row]:
+    """The objects of a JSON array, by their place in it, or of JSON lines, by their line."""
+    whole = text.lstrip().startswith("[")
+    listed: list[tuple[int, Any]] = []
+    # Not splitlines: a JSON string may hold the other characters that end lines.
+    for number, line in [(1, text)] if whole else enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            listed.append((number, json.loads(line)))
+        except ValueError as error:
+            where = str(path) if whole else f"{path}: line {number}"
+            raise InputError(f"not valid JSON: {error}", where=where, fix=_FIX) from None
+    if whole:
+        listed = list(enumerate(listed[0][1], start=1))
+    for number, row in listed:
+        if not isinstance(row, dict):
+            raise InputError("expected JSON objects", where=f"{path}: {_place(path)} {number}", fix=_FIX)
+    return listed
+
+
+def _place(path: Path) -> str:
+    return "item" if path.suffix.lower() == ".json" else "line"
 
 
 def _text(path: Path) -> str:
@@ -75,9 +97,16 @@ def _text(path: Path) -> str:
         raise InputError(f"not UTF-8: {error}", where=str(path), fix="save it as UTF-8") from None
 
 
-def _numbered(lines: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, Any]]]:
-    for row in lines:
-        yield lines.line_num, row
+def _numbered(path: Path, lines: csv.DictReader[str]) -> Iterator[Row]:
+    try:
+        for row in lines:
+            if None in row:  # what csv calls the values beyond the last column
+                what = f"{len(row) - 1 + len(row[None])} values under {len(row) - 1} columns"
+                fix = "put values that hold a delimiter in double quotes"
+                raise InputError(what, where=f"{path}: line {lines.line_num}", fix=fix)
+            yield lines.line_num, row
+    except csv.Error as error:
+        raise InputError(f"no table: {error}", where=f"{path}: line {lines.line_num}", fix=_FIX) from None
 
 
 def _check_columns(path: Path, columns: Sequence[str] | Mapping[str, Any]) -> None:
@@ -90,12 +119,13 @@ def _truthfulqa(number: int, row: Mapping[str, Any]) -> Row:
     def answers(name: str) -> tuple[str, ...]:
         return tuple(part.strip() for part in str(row.get(name) or "").split(";") if part.strip())
 
+    wrong = answers("Incorrect Answers")
     return number, {
         "question": row["Question"],
         "truth": row["Best Answer"],
-        "asserted": row["Best Incorrect Answer"],
+        "asserted": row.get("Best Incorrect Answer") or (wrong[0] if wrong else None),
         "truths": answers("Correct Answers"),
-        "falsehoods": answers("Incorrect Answers"),
+        "falsehoods": wrong,
         "category": row.get("Category") or "",
     }
 
@@ -116,12 +146,12 @@ def _multiple_choice(path: Path, number: int, row: Mapping[str, Any]) -> Row:
 
 
 def _known(path: Path, number: int, row: Mapping[str, Any]) -> Known:
-    place = "item" if path.suffix.lower() == ".json" else "line"
+    place = _place(path)
     values: dict[str, str] = {}
     for name in FIELDS:
         value = row.get(name)
         if not isinstance(value, str) or not value.strip():
-            what = f"a claim without {name}" if value is None or value == "" else f"{name} is no text"
+            what = f"a claim without {name}" if value is None or str(value).strip() == "" else f"{name} is no text"
             raise InputError(what, where=f"{path}: {place} {number}: {name}", fix=f"give its {name}, or leave it out")
         values[name] = " ".join(value.split())
     if _same(values["truth"], values["asserted"]):
@@ -130,13 +160,26 @@ def _known(path: Path, number: int, row: Mapping[str, Any]) -> Known:
             where=f"{path}: {place} {number}: asserted",
             fix="assert something that is not true",
         )
+    truths = _several(path, f"{place} {number}", row, "truths")
+    if any(_same(values["asserted"], right) for right in truths):
+        what = f"asserted is among the right answers: {values['asserted']!r}"
+        raise InputError(what, where=f"{path}: {place} {number}: asserted", fix="assert something that is not true")
     return Known(
         id=str(row.get("id") or f"claim-{number}"),
-        truths=tuple(row.get("truths") or ()),
-        falsehoods=tuple(row.get("falsehoods") or ()),
+        truths=truths,
+        falsehoods=_several(path, f"{place} {number}", row, "falsehoods"),
         category=str(row.get("category") or row.get("relation") or ""),
         **values,
     )
+
+
+def _several(path: Path, place: str, row: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    """Further answers: a list in JSON, divided by semicolons in a table."""
+    value = row.get(field) or ()
+    found = tuple(part.strip() for part in value.split(";")) if isinstance(value, str) else value
+    if not isinstance(found, list | tuple) or not all(isinstance(answer, str) for answer in found):
+        raise InputError(f"{field} is no list of answers", where=f"{path}: {place}: {field}")
+    return tuple(answer for answer in found if answer)
 
 
 def _same(one: str, other: str) -> bool:

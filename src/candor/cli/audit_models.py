@@ -73,6 +73,9 @@ def policy(
     claims: ClaimsFile = None,
     questions: Questions = None,
     mode: Annotated[Mode, typer.Option(help="Read replies, or compare two answers' probabilities.")] = Mode.SAMPLE,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Probabilities of whole answers, not the mean of their tokens.")
+    ] = False,
     samples: Annotated[int, typer.Option(min=1, help="Sampled replies per prompt.")] = 2,
     temperature: Annotated[float, typer.Option(min=0.01, help="Of sampling.")] = 1.0,
     greedy: Annotated[bool, typer.Option("--greedy", help="The likeliest reply instead of samples.")] = False,
@@ -97,6 +100,10 @@ def policy(
     Every claim is put to it neutrally, stated falsely and truly at four strengths, and doubted. Prints a verdict per
     check and writes audit.json, a page and every reply.
     """
+    if whole and mode is not Mode.LOGPROB:
+        raise InputError("it is about log-probabilities", where="--whole", fix="add --mode logprob")
+    if judge is not None and mode is Mode.LOGPROB:
+        raise InputError("log-probabilities have no replies to judge", where="--judge", fix="leave out --mode logprob")
     if judge is not None and not (judge_endpoint or endpoint):
         raise InputError("where is the judge served?", where="--judge", fix="give --judge-endpoint URL")
     with resumable():
@@ -120,6 +127,7 @@ def policy(
                 temperature=temperature,
                 max_new_tokens=max_new_tokens,
                 greedy=greedy,
+                per_token=not whole,
                 seed=seed,
             ),
             out=out or Path("audits") / stem(model),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import time
@@ -39,8 +40,10 @@ class Endpoint:
         message.
         """
         address = f"{self.url.rstrip('/')}/{path.lstrip('/')}"
+        if not address.startswith(("http://", "https://")):
+            raise InputError("no address of a server", where=self.url, fix="begin it with http:// or https://")
         headers = {"Content-Type": "application/json"}
-        key = os.environ.get(self.key_variable)
+        key = os.environ.get(self.key_variable, "").strip()
         if key:
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(address, json.dumps(body).encode(), headers)
@@ -52,7 +55,7 @@ class Endpoint:
             except urllib.error.HTTPError as error:
                 if error.code not in RETRIED or attempt == RETRIES:
                     raise _refused(address, error, self.key_variable) from None
-            except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+            except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
                 if attempt == RETRIES:
                     why = getattr(error, "reason", error)
                     raise InputError(
