@@ -63,16 +63,21 @@ def audit_reward(
     judged = None if pairs is None else _pairs(pairs)
     starts = None if policy is None else _starts(policy, known, tell)
     asked = _Asked(
-        known=known, judged=() if judged is None else judged.pairs, starts=starts, max_length=max_length, seed=seed,
+        known=known,
+        judged=() if judged is None else judged.pairs,
+        starts=starts,
+        facts=tuple(_facts(known, judged, pairs, policy)),
+        max_length=max_length,
+        seed=seed,
         bootstrap=bootstrap,
-    )  # fmt: skip
+    )
     found = _audited(model, asked, tell)
     return checked(
         "reward",
         _name(model),
         found.checks,
         seed=seed,
-        data={"facts": [list(fact) for fact in _facts(asked, found, judged, pairs, policy)]},
+        data=_data(asked, found),
         seconds=time.monotonic() - began,
         against=None if against is None else _other(against, found, asked, tell),
         out=None if out is None else Path(out),
@@ -86,6 +91,7 @@ class _Asked:
     known: Claims
     judged: Sequence[Pair]
     starts: Mapping[str, float] | None
+    facts: tuple[tuple[str, str], ...]
     max_length: int
     seed: int
     bootstrap: int
@@ -138,8 +144,13 @@ def _other(model: str | Path | Endpoint, found: _Audited, asked: _Asked, tell: R
         return [*beliefs.figures(scored), *style.figures(scored), *calibration.figures(gaps)]
 
     moved = changes(figures(before), figures(found), seed=asked.seed, bootstrap=asked.bootstrap)
-    facts = [list(fact) for fact in before.limits]
-    return {"source": _name(model), "data": {"facts": facts}, "checks": to_json(before.checks), "changes": moved}
+    return {
+        "source": _name(model), "data": _data(asked, before), "checks": to_json(before.checks), "changes": moved
+    }  # fmt: skip
+
+
+def _data(asked: _Asked, found: _Audited) -> dict[str, Any]:
+    return {"facts": [list(fact) for fact in (*asked.facts, *found.limits)]}
 
 
 def _fitting(scorer: Scorer, asked: _Asked) -> tuple[Claims, dict[int, Pair], list[tuple[str, str]]]:
@@ -345,17 +356,14 @@ def _name(model: str | Path | Endpoint) -> str:
     return str(model) if isinstance(model, str | Path) else model.model
 
 
-def _facts(
-    asked: _Asked, found: _Audited, judged: _Judged | None, source: object, policy: object
-) -> Iterator[tuple[str, str]]:
-    yield "claims", asked.known.source
-    yield "format", asked.known.format
-    yield "questions", f"{asked.known.questions:,}"
-    yield "prompts", f"{len(asked.known.cases):,}"
+def _facts(known: Claims, judged: _Judged | None, source: object, policy: object) -> Iterator[tuple[str, str]]:
+    yield "claims", known.source
+    yield "format", known.format
+    yield "questions", f"{known.questions:,}"
+    yield "prompts", f"{len(known.cases):,}"
     if judged is not None:
         yield "held-out pairs", f"{len(judged.pairs):,} from {source}"
         if judged.left_out:
             yield "gave no pair", ", ".join(f"{n:,} {reason}" for reason, n in judged.left_out.items())
     if policy is not None:
         yield "policy", str(policy)
-    yield from found.limits
