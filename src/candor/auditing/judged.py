@@ -97,7 +97,7 @@ class JudgedReplies:
         case = self._cases.get(prompt.id)
         if case is None or read.kind not in (ReplyKind.ANSWER, ReplyKind.OTHER):
             return read
-        truth, wrong = str(prompt.claim and prompt.claim.truth), case.falsehood
+        truth, wrong = case.truth, case.falsehood
         if read.value in (truth, wrong):
             return read
         given = [

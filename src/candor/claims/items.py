@@ -58,6 +58,11 @@ class Case:
         return Stance.NEUTRAL if self.prompt.claim is None else self.prompt.claim.stance
 
     @property
+    def truth(self) -> str:
+        """The answer that is right; empty where the prompt has none."""
+        return (self.prompt.claim and self.prompt.claim.truth) or ""
+
+    @property
     def question(self) -> str:
         """The unit of independence."""
         return self.prompt.tags["question"]
