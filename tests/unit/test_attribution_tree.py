@@ -7,8 +7,8 @@ import math
 
 import numpy as np
 import pytest
-
 from bench.attribution_tree import CLEAN, FACTORS, Planted, coverage, outcomes
+
 from candor.experiments.attribution.effects import effects
 
 
