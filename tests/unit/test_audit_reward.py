@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -204,7 +205,9 @@ def test_what_has_no_room_in_a_model_is_left_out_of_both_and_counted(tmp_path: P
     model, pairs = tiny_reward(tmp_path / "reward"), tmp_path / "pairs.jsonl"
     rows = [{"prompt": f"Question {i}?", "chosen": "Yes, it is.", "rejected": "No " * i} for i in range(1, 100, 7)]
     pairs.write_text("\n".join(map(json.dumps, rows)))
-    done = audit_reward(model, questions=4, pairs=pairs, against=model, max_length=150, bootstrap=50)
+    stage = tmp_path / "03-reward"  # a run's stage stands for the model that it left
+    shutil.copytree(model, stage / "checkpoint")
+    done = audit_reward(stage, questions=4, pairs=pairs, against=model, max_length=150, bootstrap=50)
     left, every = dict(done.document["data"]["facts"])["held-out pairs left out, a reply is too long"].split(" of ")
     assert every == "15"
     accuracy = next(check for check in done.checks if check.name == "accuracy")

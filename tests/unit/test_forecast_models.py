@@ -11,12 +11,13 @@ import torch
 
 from candor.errors import InputError
 from candor.experiments import forecast as experiment
-from candor.experiments.forecast import Asked, chosen_prompts, drawn, model_source, settings_of_run
+from candor.experiments.forecast import Asked, chosen_prompts, drawn, settings_of_run
 from candor.forecasting.samples import Samples
 from candor.generation.sampler import InProcessSampler, Settings
 from candor.models.load import Policy, Reward, reward_from_policy
 from candor.models.scorer import RewardScorer
 from candor.ops.randomness import step_seed
+from candor.pipeline.context import model_source
 from candor.pipeline.forecast_samples import MissingEos, draw
 from candor.pipeline.progress import Silent
 from candor.records import Claim, Completion, ParsedReply, Prompt, ReplyKind, Stance

@@ -143,9 +143,9 @@ def _sampler(
         return EndpointSampler(model, temperature=temperature, max_new_tokens=asking.max_new_tokens), known.prompts
     from candor.generation import InProcessSampler
     from candor.models.load import load_policy
-    from candor.pipeline.context import device, prompts_that_fit
+    from candor.pipeline.context import device, model_source, prompts_that_fit
 
-    policy = load_policy(model)
+    policy = load_policy(model_source(model))
     policy.model.to(device())
     prompts = prompts_that_fit(policy, known.prompts, asking.max_new_tokens, tell.note)
     if not prompts:
@@ -168,9 +168,9 @@ def _likelier(model: str | Path | Endpoint, known: Claims, asking: Asking, tell:
         raise InputError(what, where="--mode logprob", fix="give a checkpoint, or use --mode sample")
     from candor.models.choices import preferences
     from candor.models.load import load_policy
-    from candor.pipeline.context import device
+    from candor.pipeline.context import device, model_source
 
-    policy = load_policy(model)
+    policy = load_policy(model_source(model))
     policy.model.to(device())
     fitting = _fitting(policy, known, tell)
     found = []

@@ -46,7 +46,7 @@ def audit_reward(
 ) -> Checked:
     """Scores paired replies to claims, and judged pairs, and returns what the reward model pays for.
 
-    ``model``: a sequence classifier with one label (a checkpoint or a hub name), or an
+    ``model``: a sequence classifier with one label (a checkpoint, the directory of a run's stage or a hub name), or an
     :class:`~candor.generation.endpoint.Endpoint` that serves one; ``against``: another, taken as before, compared on
     the same replies. ``claims``: a file, None for Atlas's held-out questions; ``pairs``: held-out comparisons in any
     known format. ``policy``: a causal language model whose own odds of the two replies start what is told of blind
@@ -299,9 +299,9 @@ def _starts(policy: str | Path, known: Claims, tell: Reporter) -> dict[str, floa
     """A policy's log-odds of each prompt's better reply over its worse one, by the prompt's id."""
     from candor.models.choices import preferences
     from candor.models.load import load_policy
-    from candor.pipeline.context import device
+    from candor.pipeline.context import device, model_source
 
-    loaded = load_policy(policy)
+    loaded = load_policy(model_source(policy))
     loaded.model.to(device())
     asked = [(case, pair) for case in known.cases if (pair := better_and_worse(case)) is not None]
     found: dict[str, float] = {}
@@ -345,9 +345,9 @@ def _scorer(model: str | Path | Endpoint, max_length: int) -> Scorer:
         return ServedScorer(model)
     from candor.models.load import load_reward
     from candor.models.scorer import RewardScorer
-    from candor.pipeline.context import device
+    from candor.pipeline.context import device, model_source
 
-    reward = load_reward(model)
+    reward = load_reward(model_source(model))
     reward.model.to(device())
     return RewardScorer(reward.model, reward.tokenizer, max_length, reward.offset)
 

@@ -21,7 +21,7 @@ from candor.forecasting.samples import Samples
 from candor.generation.sampler import Settings
 from candor.lexical.agreement import LexicalAgreement
 from candor.models.load import load_policy, load_reward
-from candor.pipeline.context import CHECKPOINT, device, prompts_that_fit
+from candor.pipeline.context import CHECKPOINT, device, model_source, prompts_that_fit
 from candor.pipeline.forecast_samples import MissingEos, draw
 from candor.pipeline.progress import Reporter, Silent
 from candor.pipeline.sealed_forecast import spread_over_stances
@@ -126,14 +126,6 @@ def chosen_prompts(asked: Asked) -> list[Prompt]:
     if not every:
         raise InputError("no prompt in it", where=asked.prompts, fix="give JSON lines with a prompt each")
     return every if asked.number is None else spread_over_stances(every, asked.number)
-
-
-def model_source(given: str | Path) -> str:
-    """What to load: a checkpoint or a hub name as it is given, of the directory of a run's stage the model it left."""
-    place = Path(given)
-    if (place / CHECKPOINT / "config.json").is_file() and not (place / "config.json").is_file():
-        return str(place / CHECKPOINT)
-    return str(given)
 
 
 def drawn(policy: str, reward: str, prompts: Sequence[Prompt], asked: Asked, out: Path, tell: Reporter) -> Samples:

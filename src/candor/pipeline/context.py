@@ -106,6 +106,14 @@ class Context:
         return sources.train_prompts(source, seed=self.seed, stages=stages)
 
 
+def model_source(given: str | Path) -> str:
+    """What to load: a checkpoint or a hub name as it is given, of the directory of a run's stage the model it left."""
+    place = Path(given)
+    if (place / CHECKPOINT / "config.json").is_file() and not (place / "config.json").is_file():
+        return str(place / CHECKPOINT)
+    return str(given)
+
+
 def device(name: str = "auto") -> torch.device:
     """The device of that name; auto is one accelerator where there is one, else the CPU.
 
