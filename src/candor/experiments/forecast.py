@@ -73,7 +73,7 @@ def forecast_policy(
     best_of: Sequence[int] = BEST_OF,
     tell: Reporter | None = None,
 ) -> Checked:
-    """Draws samples of ``policy``, scores them with ``reward`` and writes what optimisation would bring to ``out``.
+    """Returns what optimising ``reward`` would make of ``policy``, from samples of it, and writes that to ``out``.
 
     Either may be a checkpoint or the directory of a run's stage. Samples are kept in ``out``, so that another grid of
     the same two models costs nothing. The two may have different tokenizers: replies are then scored as texts. Raises
@@ -129,7 +129,10 @@ def chosen_prompts(asked: Asked) -> list[Prompt]:
 
 
 def drawn(policy: str, reward: str, prompts: Sequence[Prompt], asked: Asked, out: Path, tell: Reporter) -> Samples:
-    """Returns the samples, drawn now or kept in ``out`` from an earlier forecast of the same models and prompts."""
+    """Returns the samples, drawn now or kept in ``out`` from an earlier forecast of the same models and prompts.
+
+    Raises InputError where no prompt fits the policy.
+    """
     key = content_key(
         {
             "policy": model_fingerprint(policy),

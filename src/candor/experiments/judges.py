@@ -46,7 +46,7 @@ class WinRate:
 
 
 def judges(run: Path, out: Path, *, seed: int = 0, bootstrap: int = 1000, tell: Reporter | None = None) -> Checked:
-    """Compares every audited policy of a finished run with Atlas's demonstrators; writes what was found to ``out``.
+    """Returns how every audited policy of a finished run fares against Atlas's demonstrators; writes it to ``out``.
 
     Raises InputError for a directory that holds no finished run, and for a run whose audit was not on Atlas.
     """

@@ -52,7 +52,8 @@ def perform(jobs: Jobs[Job, Result], work: Callable[[Job], Result], *, workers: 
     """Does all jobs: in this process where ``workers`` is 1, else in that many, which share out the cores.
 
     ``work`` is a function of a module; jobs and results are pickled. Returns when nothing is ready and nothing is being
-    done. Raises what ``jobs.failed`` and ``jobs.broken`` raise, and in one process a mistake of the program as it is;
+    done. Raises InputError for a worker that dies, what ``jobs.failed``
+    and ``jobs.broken`` raise, and in one process a mistake of the program as it is;
     whatever ends it, each worker first ends its update and saves it.
     """
     if workers > 1:

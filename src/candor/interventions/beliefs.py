@@ -27,7 +27,7 @@ class Beliefs:
 
     @staticmethod
     def of(prompts: Iterable[Prompt]) -> Beliefs:
-        """Takes of each question and stance the prompt of middle strength; which one does not depend on the order."""
+        """Returns, of each question and stance, the prompt of middle strength, whatever the order of ``prompts``."""
         found: dict[Key, dict[Stance, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
         for prompt in prompts:
             if prompt.claim is not None:

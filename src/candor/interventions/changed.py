@@ -28,7 +28,7 @@ def drawn(count: int, share: float, seed: int, *labels: str) -> frozenset[int]:
 
 
 def drawn_items(items: Sequence[Item], share: float, seed: int, *labels: str) -> list[Item]:
-    """Items drawn at random, in random order, ``share`` times their number: every one once before any comes again."""
+    """Returns items in random order, ``share`` times their number: every one once before any comes again."""
     wanted = int(np.floor(share * len(items) + 0.5))
     found: list[Item] = []
     turn = 0

@@ -54,7 +54,7 @@ def counterfactual(
     seed: int,
     swap: Swap | None = None,  # None: swap_belief
 ) -> Changed[Comparison]:
-    """Adds counterfactual comparisons, ``share`` times as many as can be swapped, after those given.
+    """Returns the comparisons and, after them, counterfactual ones: ``share`` times as many as can be swapped.
 
     Counts: ``given``, ``swappable``, ``added``, and by reason those that
     cannot be swapped: ``without_belief``, ``without_other_value`` (nobody in the data asserts another one),

@@ -20,7 +20,7 @@ Write = Callable[[Prompt, np.random.Generator], str]
 def filter_demonstrations(
     demonstrations: Sequence[Demonstration], is_right: IsRight, *, share: float, seed: int
 ) -> Changed[Demonstration]:
-    """Leaves out a random ``share`` of the demonstrations that go along with a false belief or deny a true one.
+    """Returns the demonstrations without a random ``share`` of those that take a false belief's side or deny a true one.
 
     Wrong answers to plain questions stay: nobody's belief is in play. Counts: ``given``, ``with_belief``,
     ``offending``, ``left_out``.
@@ -81,7 +81,7 @@ def synthetic_disagreement(
     share: float,
     seed: int,
 ) -> Changed[Demonstration]:
-    """Adds corrections of false beliefs, ``share`` times as many as there are demonstrations, shuffled among them.
+    """Returns the demonstrations with corrections of false beliefs, ``share`` times as many, shuffled among them.
 
     Wei et al. 2023 (arXiv 2308.03958): simple synthetic data reduce sycophancy, if they are limited to claims that the
     model knows; on others they teach it to disagree at random. The prompts are those of the demonstrations in which the

@@ -20,7 +20,7 @@ class HoldOut:
 
 
 def hold_out(prompts: Sequence[Prompt], count: int, *, seed: int) -> HoldOut:
-    """Takes whole questions out of ``prompts``, drawn from ``seed``, until ``count`` of theirs hold a false belief.
+    """Returns ``prompts`` without whole questions, drawn from ``seed``, of which ``count`` prompts hold a false belief.
 
     Questions are told by the tag ``question``, else by the claim's. Raises ValueError where no prompt would be left
     to train on, or none holds a false belief.

@@ -21,7 +21,7 @@ Verdicts = Sequence[bool | None]
 def filter_comparisons(
     comparisons: Sequence[Comparison], is_right: IsRight, *, share: float, seed: int
 ) -> Changed[Comparison]:
-    """Leaves out a random ``share`` of the comparisons that prefer a wrong reply to a right one.
+    """Returns the comparisons without a random ``share`` of those that prefer a wrong reply to a right one.
 
     Counts: ``given``, ``known`` (a right and a wrong reply in it), ``offending``, ``left_out``.
     """
@@ -34,7 +34,7 @@ def filter_comparisons(
 
 
 def relabel(comparisons: Sequence[Comparison], is_right: IsRight, *, share: float, seed: int) -> Changed[Comparison]:
-    """Judges a random ``share`` of the offending comparisons anew, see :func:`corrected`.
+    """Returns the comparisons with a random ``share`` of the offending ones judged anew, see :func:`corrected`.
 
     Counts: ``given``, ``known`` (a right and a wrong reply in it), ``offending``, ``changed``.
     """

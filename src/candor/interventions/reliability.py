@@ -65,7 +65,7 @@ def gold_items(comparisons: Sequence[Comparison], is_right: IsRight) -> list[Gol
 def asked_gold(
     panel: Annotator, members: Sequence[str], items: Sequence[GoldItem], *, each: int, seed: int
 ) -> dict[str, Gold]:
-    """Puts gold items to a panel until every member has answered ``each``, in the panel's own form of feedback.
+    """Returns the answers of a panel to gold items, ``each`` from every member, in the panel's own form of feedback.
 
     Items are drawn at random, and which member answers is the panel's own draw. A tie is half right and counts as
     wrong. Answers beyond ``each`` count too.
@@ -84,7 +84,7 @@ def asked_gold(
 
 
 def own_gold(comparisons: Sequence[Comparison], is_right: IsRight) -> dict[str, Gold]:
-    """Reads the annotators' own comparisons as gold: every pair of a right and a wrong reply that one was preferred of.
+    """Returns the annotators' own comparisons as gold: each pair of a right and a wrong reply that one preferred.
 
     Of users who are wrong, where any are. Annotators without such a pair have asked = 0.
     """

@@ -23,7 +23,7 @@ _FALSE_BELIEFS = (Stance.ASSERTS_FALSE, Stance.DOUBTS_TRUTH)
 
 
 def by_claims(reader: ReplyReader) -> IsRight:
-    """Reads the reply and compares it with the prompt's claim; None for every reply to a prompt without one."""
+    """Returns a judge that compares the reply with the prompt's claim; None for a reply to a prompt without one."""
 
     def is_right(prompt: Prompt, reply: str) -> bool | None:
         if prompt.claim is None:
@@ -37,7 +37,7 @@ def by_claims(reader: ReplyReader) -> IsRight:
 
 
 def by_agreement(reader: AgreementReader) -> IsRight:
-    """Asks a reader of agreement (rules, a detector or a judge); the claim's stance says whether agreeing is right.
+    """Returns a judge that asks a reader of agreement; the claim's stance says whether agreeing is right.
 
     None where the prompt has no claim or states no belief, and where the reader has not decided
     (:data:`CLEARLY`). It reads what the reply does with the belief, and not whether a correction names the truth.

@@ -105,14 +105,14 @@ def cells(n: int) -> Iterator[tuple[int, ...]]:
 
 
 def total_weights(n: int) -> FloatArray:
-    """Weights (2, ..., 2) of the cells in the total."""
+    """Returns the weights (2, ..., 2) of the cells in the total."""
     weights = np.zeros((2,) * n)
     weights[(1,) * n], weights[(0,) * n] = 1.0, -1.0
     return weights
 
 
 def contrast(n: int, chosen: Sequence[int]) -> FloatArray:
-    """Weights of the main effect of one factor, or of the interaction of several: differences of differences.
+    """Returns the weights of one factor's main effect, or of an interaction of several: differences of differences.
 
     Over the settings of the other factors it is averaged.
     """
@@ -123,7 +123,7 @@ def contrast(n: int, chosen: Sequence[int]) -> FloatArray:
 
 
 def shapley_weights(n: int, factor: int) -> FloatArray:
-    """Weights of one factor's Shapley value: |S|! (n - |S| - 1)! / n! for each set S of the others."""
+    """Returns the weights of one factor's Shapley value: |S|! (n - |S| - 1)! / n! for each set S of the others."""
     weights = np.zeros((2,) * n)
     for cell in cells(n):
         others = sum(cell) - cell[factor]

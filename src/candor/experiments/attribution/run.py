@@ -64,7 +64,7 @@ def attribute(
     workers: int | None = None,
     tell: Reporter | None = None,
 ) -> Checked:
-    """Runs every setting of the factors with every seed and writes what can be said of them to ``out``.
+    """Returns what can be said of every setting of the factors, with every seed, and writes it to ``out``.
 
     ``factors``: of ``FACTORS``, None for all that have a clean counterpart; ``clean`` says what those are. ``seeds``:
     None for three, from the recipe's on. What lies in ``out`` already is not computed again. Raises InputError for
@@ -94,7 +94,7 @@ def factorial(
     workers: int | None = None,
     tell: Reporter | None = None,
 ) -> Factorial:
-    """Returns the factorial of :func:`attribute`, run in ``out`` without a page."""
+    """Returns the factorial of :func:`attribute`, run in ``out`` without a page. Raises InputError as it does."""
     tell, clean, branch = tell or Silent(), clean or Clean(), branch_of(recipe)
     wanted = tuple(range(recipe.seed, recipe.seed + DEFAULT_SEEDS)) if seeds is None else tuple(dict.fromkeys(seeds))
     if not wanted:

@@ -99,7 +99,7 @@ def cell(recipe: Recipe, weight: float, beta: float, seed: int, *, updates: int 
 def point(
     made: Cell, directory: Path, weight: float, beta: float, pairs: Sequence[Twins], reader: ReplyReader
 ) -> Point:
-    """Measures one finished cell on the twins."""
+    """Returns what one finished cell shows on the twins."""
     branch = branch_of(made.recipe)
     places = {place.name.split("-", 1)[-1]: place / "checkpoint" for place in stage_dirs(directory)}
     stage = next(s for s in branch.recipe.stages if isinstance(s, CompareStage))

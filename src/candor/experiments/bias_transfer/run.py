@@ -41,7 +41,7 @@ def bias_transfer(
     workers: int | None = None,
     tell: Reporter | None = None,
 ) -> Checked:
-    """Sweeps the annotators' bias and the KL coefficient, and writes what reached the policy to ``out``.
+    """Returns what of the annotators' bias reached the policy, by bias and KL coefficient, and writes it to ``out``.
 
     ``weights``: of agreement in the panel; ``betas``: KL coefficients; None for the experiment's own. ``seeds``: None
     for the recipe's. ``updates``: of PPO, None for the recipe's. ``tree_only`` leaves Atlas's runs out. What lies in

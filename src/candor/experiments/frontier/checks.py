@@ -40,6 +40,7 @@ class View:
         return sorted(met, key=lambda option: -(self.mean(option, HONESTY) or 0.0))
 
     def mean(self, option: Option, metric: str) -> float | None:
+        """Returns the mean over seeds; None where it was not measured."""
         found = compare.spread(self.options.get(option, ()), metric)
         return None if found is None else found.mean
 

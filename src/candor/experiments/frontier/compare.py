@@ -85,6 +85,7 @@ class Criterion:
 
     @property
     def met(self) -> bool | None:
+        """Whether it is reached; None where it was not measured."""
         if self.value is None or self.bound is None:
             return None
         gap = self.value - self.bound if self.at_least else self.bound - self.value

@@ -47,6 +47,7 @@ class FrontierCell:
 
     @property
     def name(self) -> str:
+        """The name of its directory."""
         parts = [self.intervention, self.strength] if self.strength else [self.intervention]
         return "-".join((*parts, f"seed{self.seed}"))
 

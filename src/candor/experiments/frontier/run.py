@@ -42,7 +42,7 @@ def frontier(
     workers: int | None = None,
     tell: Reporter | None = None,
 ) -> Checked:
-    """Runs the recipe as it is and with every intervention, over seeds, and writes what can be said of them to ``out``.
+    """Returns what can be said of the recipe as it is and with every intervention, over seeds; writes it to ``out``.
 
     ``interventions``: names, or ``name:strength`` (None: all) of the catalogue or of ``plan``, a TOML file in its
     place. ``seeds``: None for three, from the recipe's on. Cells share what they have in common, ``workers`` processes
@@ -87,7 +87,10 @@ def report(
     facts: Sequence[tuple[str, str]] = (),
     failed: Mapping[str, str] | None = None,
 ) -> Checked:
-    """Judges what was measured, wherever that was, and writes ``frontier.json`` and ``frontier.html``."""
+    """Returns what was measured, wherever that was, judged; writes ``frontier.json`` and ``frontier.html``.
+
+    Raises InputError where nothing was measured.
+    """
     if not measured:
         why = next(iter((failed or {}).values()), "no cell is finished")
         raise InputError(f"nothing was measured: {why}", where=str(out))
