@@ -20,9 +20,9 @@ Write = Callable[[Prompt, np.random.Generator], str]
 def filter_demonstrations(
     demonstrations: Sequence[Demonstration], is_right: IsRight, *, share: float, seed: int
 ) -> Changed[Demonstration]:
-    """Returns the demonstrations without a random ``share`` of those that take a false belief's side or deny a true one.
+    """Returns the demonstrations without a random ``share`` of those that agree where they should not, or the reverse.
 
-    Wrong answers to plain questions stay: nobody's belief is in play. Counts: ``given``, ``with_belief``,
+    That is: that go along with a false belief or deny a true one.     Wrong answers to plain questions stay: nobody's belief is in play. Counts: ``given``, ``with_belief``,
     ``offending``, ``left_out``.
     """
     voiced = [
