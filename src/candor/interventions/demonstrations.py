@@ -20,10 +20,10 @@ Write = Callable[[Prompt, np.random.Generator], str]
 def filter_demonstrations(
     demonstrations: Sequence[Demonstration], is_right: IsRight, *, share: float, seed: int
 ) -> Changed[Demonstration]:
-    """Returns the demonstrations without a random ``share`` of those that agree where they should not, or the reverse.
+    """Returns the demonstrations without a random ``share`` of the offending ones.
 
-    That is: that go along with a false belief or deny a true one.     Wrong answers to plain questions stay: nobody's belief is in play. Counts: ``given``, ``with_belief``,
-    ``offending``, ``left_out``.
+    Those go along with a false belief or deny a true one. Wrong answers to plain questions stay: nobody's belief is in
+    play. Counts: ``given``, ``with_belief``, ``offending``, ``left_out``.
     """
     voiced = [
         i
