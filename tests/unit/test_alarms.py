@@ -221,7 +221,7 @@ def test_the_default_recipe_raises_what_it_should_and_no_more() -> None:
     truth = rows(recorded["truth"])
     found = {}
     for stage in resolve(load_recipe("default")).stages:
-        if isinstance(stage, TrainingConfig):
+        if isinstance(stage, TrainingConfig) and stage.name in recorded:  # the branch that mends is not
             history = rows(recorded[stage.name])
             found[stage.name] = replay(watched(stage, len(history)), history, truth if stage.name == "ppo" else ())
     assert (found["sft"], found["reward"]) == ((), ())

@@ -110,6 +110,14 @@ def _arrow_batches(path: Path) -> Iterator[pa.RecordBatch]:
         yield from pa.ipc.open_stream(source)
 
 
+def _check_types(batch: pa.RecordBatch) -> None:
+    """Raises ValueError for a column of a type that pyarrow has no arrays for, as a damaged schema may name."""
+    try:
+        _ = batch.columns
+    except KeyError as error:
+        raise ValueError(f"a column of an unknown type ({error})") from None
+
+
 def _rows(
     path: Path,
     batches: Callable[[Meter], Iterator[pa.RecordBatch]],
@@ -130,6 +138,7 @@ def _rows(
             if batch is None:
                 return
             batch.validate(full=True)  # offsets that lead outside would end the process
+            _check_types(batch)
             for start in range(0, batch.num_rows, BATCH):
                 part = batch.slice(start, BATCH)
                 if only is not None and not any(position + i in only for i in range(1, part.num_rows + 1)):
