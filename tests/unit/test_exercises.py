@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -118,3 +119,12 @@ def test_what_cannot_be_learnt_from_is_refused_by_its_place() -> None:
         train_reward_model([], tiny_policy(), steps=1)
     with pytest.raises(InputError, match="no case"):
         evaluate_reward_model(Reward(model=tiny_policy().model, tokenizer=tiny_tokenizer()), [])
+
+
+def test_the_example_runs_as_it_stands(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[2] / "examples" / "sycophancy_exercises.py"
+    text = path.read_text().replace("test_cases=cases)", "test_cases=cases[:6], steps=2)")
+    exec(compile(text, str(path), "exec"), {"__name__": "__main__"})
+    told = capsys.readouterr().out
+    assert told.count("of the twenty preferences are for the honest correction") == 3
+    assert told.count("the wrong reply scores higher in") == 3

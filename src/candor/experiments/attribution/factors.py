@@ -106,15 +106,13 @@ def _without_counterpart(name: str, branch: Branch, clean: Clean) -> tuple[str, 
     return None
 
 
-def cells(
-    branch: Branch, factors: Sequence[str], clean: Clean, seeds: Iterable[int], *, forecasts: bool = False
-) -> tuple[AttributionCell, ...]:
+def cells(branch: Branch, factors: Sequence[str], clean: Clean, seeds: Iterable[int]) -> tuple[AttributionCell, ...]:
     """Returns every setting of the factors with every seed; all clean comes first, all as is last, for each seed.
 
     Raises InputError for a clean counterpart that the recipe cannot take.
     """
     recipes = {
-        setting: swapped(branch, [f for f, one in zip(factors, setting, strict=True) if not one], clean, forecasts)
+        setting: swapped(branch, [f for f, one in zip(factors, setting, strict=True) if not one], clean)
         for setting in itertools.product((0, 1), repeat=len(factors))
     }
     return tuple(
@@ -124,7 +122,7 @@ def cells(
     )
 
 
-def swapped(branch: Branch, names: Iterable[str], clean: Clean, forecasts: bool = False) -> Recipe:
+def swapped(branch: Branch, names: Iterable[str], clean: Clean) -> Recipe:
     """Returns the branch's recipe with the named factors clean."""
     names, recipe = set(names), branch.recipe
     tuned = next((stage for stage in recipe.stages if stage.name == branch.sft), None)
@@ -138,11 +136,8 @@ def swapped(branch: Branch, names: Iterable[str], clean: Clean, forecasts: bool 
             assert isinstance(stage, CompareStage)
             plain = stage.panel.model_copy(update={"agreement": 0.0})
             update = {"file": str(clean.labels)} if clean.labels is not None else {"panel": plain}
-        elif isinstance(stage, PPOStage):
-            if "optimiser" in names:
-                update = {"kl_coef": BETA_TIMES * stage.kl_coef if clean.beta is None else clean.beta}
-            if not forecasts:
-                update["forecast_prompts"] = 0
+        elif isinstance(stage, PPOStage) and "optimiser" in names:
+            update = {"kl_coef": BETA_TIMES * stage.kl_coef if clean.beta is None else clean.beta}
         stages.append(stage.model_copy(update=update) if update else stage)
     changed: dict[str, object] = {"stages": tuple(stages)}
     if "base" in names:

@@ -82,14 +82,14 @@ def twins(seed: int = 0) -> tuple[Twins, ...]:
 
 
 def cell(recipe: Recipe, weight: float, beta: float, seed: int, *, updates: int | None) -> Cell:
-    """Returns the recipe's plain branch with that panel and KL coefficient, without a forecast."""
+    """Returns the recipe's plain branch with that panel and KL coefficient."""
     plain = branch_of(recipe).recipe
     stages = []
     for stage in plain.stages:
         if isinstance(stage, CompareStage):
             stage = stage.model_copy(update={"panel": stage.panel.model_copy(update={"agreement": weight})})
         elif isinstance(stage, PPOStage):
-            update = {"kl_coef": beta, "forecast_prompts": 0} | ({} if updates is None else {"updates": updates})
+            update = {"kl_coef": beta} | ({} if updates is None else {"updates": updates})
             stage = stage.model_copy(update=update)
         stages.append(stage)
     changed = plain.model_copy(update={"stages": tuple(stages), "seed": seed})

@@ -20,7 +20,7 @@ _EDITED = ("sft", "compare", "reward", "ppo")
 class Branch:
     """The stages that one ppo stage rests on, by what they are; ``sft`` and ``compare`` are None where there is none.
 
-    ``recipe`` is resolved, holds these stages alone, and no intervention.
+    ``recipe`` is resolved, holds these stages alone, no intervention and no forecast.
     """
 
     recipe: Recipe
@@ -165,4 +165,8 @@ def _interventions(stage: Stage) -> tuple[Any, ...]:
 
 
 def _plain(stage: Stage) -> Stage:
-    return stage.model_copy(update={"interventions": ()}) if _interventions(stage) else stage
+    """Without interventions, and without a forecast, which would be made again in every cell."""
+    update: dict[str, Any] = {"interventions": ()} if _interventions(stage) else {}
+    if isinstance(stage, PPOStage):
+        update["forecast_prompts"] = 0
+    return stage.model_copy(update=update) if update else stage
