@@ -220,11 +220,13 @@ def test_nothing_measured_is_said_and_not_claimed() -> None:
 # --- cells ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_recipe_as_it_is_keeps_its_keys() -> None:
+def test_the_recipe_as_it_is_keeps_its_keys_but_for_the_forecast() -> None:
     recipe = load_recipe()
     cells = matrix(recipe, (), [0])
     plain = {planned.key for planned in make_plan(resolve(recipe))}
-    assert {planned.key for planned in make_plan(cells[0].recipe)} <= plain
+    assert [p.name for p in make_plan(cells[0].recipe) if p.key not in plain] == ["ppo"]
+    unforeseen = apply_overrides(recipe, ["ppo.forecast_prompts=0"])
+    assert {p.key for p in make_plan(cells[0].recipe)} <= {p.key for p in make_plan(resolve(unforeseen))}
     assert [one.name for one in cells] == ["as_is-seed0"]
 
 
