@@ -105,9 +105,10 @@ def definitions(text: str) -> Iterator[Definition]:
 
 def raised(nodes: list[ast.FunctionDef], helpers: dict[str, ast.FunctionDef]) -> set[str]:
     """The exceptions that these functions and the private ones they call raise and do not catch, by class name."""
-    seen, found, waiting = set[str](), set[str](), list(nodes)
+    seen, found = set[tuple[str, str]](), set[str]()
+    waiting = [(node, "") for node in nodes]
     while waiting:
-        node = waiting.pop()
+        node, around = waiting.pop()
         caught = {
             id(inner): ast.unparse(handler.type)
             for attempt in ast.walk(node)
@@ -118,14 +119,16 @@ def raised(nodes: list[ast.FunctionDef], helpers: dict[str, ast.FunctionDef]) ->
             if handler.type is not None
         }
         for inner in ast.walk(node):
+            stopped = around + caught.get(id(inner), "")
             if isinstance(inner, ast.Raise) and isinstance(inner.exc, ast.Call):
                 name = ast.unparse(inner.exc.func).split(".")[-1]
                 name = name if name[0].isupper() else "InputError"  # functions that make errors make these
-                if name not in caught.get(id(inner), ""):
+                if name not in stopped:
                     found.add(name)
-            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id not in seen:
-                seen.add(inner.func.id)
-                waiting += [helpers[inner.func.id]] if inner.func.id in helpers else []
+            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id in helpers:
+                if (inner.func.id, stopped) not in seen:
+                    waiting.append((helpers[inner.func.id], stopped))
+                seen.add((inner.func.id, stopped))
     return found
 
 
@@ -197,9 +200,12 @@ def counts(path: str) -> int:
 def safe(path: str) -> int:
     """The number, or 0."""
     try:
-        raise ValueError(path)
-    except ValueError:
+        return _read(path) or _checked(path)
+    except (InputError, ValueError):
         return 0
+
+def _checked(path: str) -> int:
+    raise ValueError(path)
 
 def _read(path: str) -> int:
     raise InputError("no", where=path)
