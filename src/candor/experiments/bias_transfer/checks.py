@@ -146,7 +146,8 @@ def _policy(points: Sequence[Point]) -> Check:
         text += "."
     if far:
         ratios = [point.policy.mean() / point.line for point in far]
-        text += f" Beyond it {min(ratios):.2f} to {max(ratios):.2f} times: training has not reached the optimum there."
+        text += f" Beyond it {_spread(ratios)} times"
+        text += ": training has not reached the optimum there." if max(ratios) < 1 - ATLAS_WITHIN else "."
     return Check(
         name="policy",
         group=ATLAS,
@@ -161,6 +162,12 @@ def _policy(points: Sequence[Point]) -> Check:
         charts=(_curve("Policy log-odds against the labels' b / beta", rows),),
         details={"slope": by_labels, "slope_of_reward": by_reward},
     )  # fmt: skip
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Returns the least and the greatest value, or the one that both round to."""
+    low, high = f"{min(values):.2f}", f"{max(values):.2f}"
+    return low if low == high else f"{low} to {high}"
 
 
 def _map(points: Sequence[Point]) -> Check:
