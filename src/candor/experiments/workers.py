@@ -164,10 +164,13 @@ def serve(handle: int) -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, stop)
-    with suppress(EOFError, OSError, KeyboardInterrupt):  # the caller is gone, or wants this process to end
-        while True:
-            work, job = connection.recv()
-            connection.send(_outcome(work, job))
+    try:
+        with suppress(EOFError, OSError, KeyboardInterrupt):  # the caller is gone, or wants this process to end
+            while True:
+                work, job = connection.recv()
+                connection.send(_outcome(work, job))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway, and without a traceback from its clearing up
 
 
 def _outcome(work: Callable[[Any], Any], job: Any) -> tuple[str, Any]:
