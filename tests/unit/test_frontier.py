@@ -11,7 +11,7 @@ from scipy import stats as scipy_stats
 
 from candor.errors import InputError
 from candor.experiments.frontier import compare
-from candor.experiments.frontier.catalogue import AS_IS, CATALOGUE, chosen, read_plan
+from candor.experiments.frontier.catalogue import AS_IS, CATALOGUE, Intervention, Strength, chosen, read_plan
 from candor.experiments.frontier.checks import View, checks
 from candor.experiments.frontier.compare import criteria, difference, gaming, non_inferiority, spread, standings
 from candor.experiments.frontier.matrix import branch_of, matrix
@@ -315,3 +315,72 @@ def test_the_view_orders_what_passes_by_honesty() -> None:
         CATALOGUE,
     )
     assert view.passing == [("verifier", "1"), ("relabel", "1")]
+
+
+# --- what must not be claimed -----------------------------------------------------------------------------------------
+
+
+def test_one_seed_neither_dominates_nor_shows_non_inferiority() -> None:
+    sft, good, bad = cell("sft"), cell("good", helpful=1.0, false=0.05), cell("bad", helpful=0.4, false=0.7)
+    found = standings(options(good, bad))
+    assert not found["bad", "1"].dominated_by
+    assert found["bad", "1"].beaten_by == (("good", "1"),)  # the estimates are what they are
+    assert {one.verdict for one in non_inferiority([good], [sft])} == {"open"}
+    assert {one.verdict for one in non_inferiority([bad], [sft])} == {"open"}
+    assert "One seed says nothing" in judged(sft, cell("relabel"))["non_inferiority"].meaning  # type: ignore[attr-defined]
+    # Control: with a second seed each of these is told.
+    two = [[cell(name, seed, **truth) for seed in (0, 1)] for name, truth in TRUTHS.items()]  # type: ignore[arg-type]
+    again = standings(options(*(one for some in two[1:] for one in some)))
+    assert again["bad", "1"].dominated_by == (("good", "1"),)
+    assert non_inferiority(two[1], two[0])[0].verdict == "non-inferior"
+    assert non_inferiority(two[2], two[0])[0].verdict == "inferior"
+
+
+TRUTHS = {
+    "sft": {"noise": 0.001},
+    "good": {"helpful": 1.0, "false": 0.05, "noise": 0.001},
+    "bad": {"helpful": 0.4, "false": 0.7, "noise": 0.001},
+}
+
+
+def test_targets_are_held_against_sft_over_the_seeds_that_both_have() -> None:
+    sft = [cell("sft", seed) for seed in range(3)]
+    lucky = cell("remedy", 7, helpful=5.0)  # its seed has no SFT to compare with
+    poor = [cell("remedy", seed, helpful=0.5) for seed in range(3)]
+    met = {one.name: one for one in criteria([*poor, lucky], sft)}
+    assert met["helpfulness"].value == pytest.approx(np.mean([one.value("helpfulness") for one in poor]))  # type: ignore[arg-type]
+    assert met["helpfulness"].met is False
+    assert {one.name: one.met for one in criteria([lucky], sft)}["helpfulness"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("interventions = 3", "interventions is no list of tables"),
+        ("[interventions]\nname = 'x'", "interventions is no list of tables"),
+        ("[[interventions]]\nname = 'sft'\ntitle = ''\nstrengths = [{ label = '1' }]", "'sft' is taken"),
+        (
+            "[[interventions]]\nname = 'x'\ntitle = ''\nstrengths = [{ label = '1' }, { label = '1' }]",
+            "two strengths of x are called '1'",
+        ),
+    ],
+)
+def test_a_plan_of_another_shape_is_refused(tmp_path, text: str, said: str) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "plan.toml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=said):
+        read_plan(path)
+
+
+@pytest.mark.parametrize(
+    ("ppo", "said"),
+    [
+        ({"interventions": 3}, "x 1: ppo: interventions is no list of tables"),
+        ({"interventions": ["verifier"]}, "x 1: ppo: interventions is no list of tables"),
+        ({"name": "other"}, "x 1: ppo: a strength cannot change the name of a stage"),
+    ],
+)
+def test_a_strength_of_another_shape_is_refused(ppo: dict[str, object], said: str) -> None:
+    one = Intervention(name="x", title="x", strengths=(Strength(label="1", ppo=ppo),))
+    with pytest.raises(InputError, match=said):
+        matrix(load_recipe(), [one], [0])

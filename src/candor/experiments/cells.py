@@ -227,12 +227,9 @@ class _Work:
     def _has_all(self, name: str) -> bool:
         """Whether a cell's own directory holds every stage and audit that it should."""
         last = next(task for task in self.plan.tasks if task.key == f"{CELL} {name}")
-        manifests = (
-            read_manifest(place)
-            for stage in (self.root / name / "stages").glob("*")
-            for place in (stage, stage / AUDIT)
-        )
-        return {manifest.key for manifest in manifests if manifest is not None}.issuperset(last.needs)
+        stages = (self.root / name / "stages").glob("*")
+        keys = {_key_of(place) for stage in stages for place in (stage, stage / AUDIT)}
+        return keys.issuperset(last.needs)
 
     def take(self) -> Job | None:
         for task in self.left:
@@ -283,12 +280,22 @@ class _Work:
 
 
 def _is_there(task: Task, root: Path) -> bool:
-    """Whether the task's result lies, finished, where it belongs. A damaged one is found by the cell's summary."""
+    """Whether the task's result lies, finished, where it belongs."""
     if task.kind == CELL:
         return False
     place = root / task.cell / "stages" / task.folder
-    manifest = read_manifest(place / AUDIT if task.kind == AUDIT else place)
-    return manifest is not None and manifest.key == task.key
+    return _key_of(place / AUDIT if task.kind == AUDIT else place) == task.key
+
+
+def _key_of(place: Path) -> str | None:
+    """The key of a finished stage or audit; None for one that lacks a file. Changed files a run finds by their hashes.
+
+    Hashing all checkpoints of an experiment that is finished would take longer than reading its results.
+    """
+    manifest = read_manifest(place)
+    if manifest is None or not all((place / name).is_file() for name in manifest.files):
+        return None
+    return manifest.key
 
 
 def _collected(plan: CellPlan, root: Path, work: _Work, seconds: float) -> Cells:

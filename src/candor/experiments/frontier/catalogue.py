@@ -20,6 +20,9 @@ from candor.storage import disk_failures
 AS_IS = "as_is"
 """The name of the recipe without any intervention."""
 
+SFT = "sft"
+"""The name under which the policy that PPO starts from is measured, with the recipe as it is."""
+
 Fields = Mapping[str, Any]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 
@@ -78,7 +81,10 @@ def read_plan(path: Path) -> tuple[Intervention, ...]:
     try:
         with disk_failures(path):
             tree = tomllib.loads(path.read_text(encoding="utf-8"))
-        found = tuple(Intervention.model_validate(raw) for raw in tree.get("interventions", ()))
+        listed = tree.get("interventions", [])
+        if not (isinstance(listed, list) and all(isinstance(raw, dict) for raw in listed)):
+            raise InputError("interventions is no list of tables", where=str(path), fix="write [[interventions]]")
+        found = tuple(Intervention.model_validate(raw) for raw in listed)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"not valid TOML: {error}", where=str(path)) from None
     except ValidationError as error:
@@ -88,9 +94,15 @@ def read_plan(path: Path) -> tuple[Intervention, ...]:
     if not found:
         raise InputError("no [[interventions]] in it", where=str(path), fix="see docs/frontier.md")
     names = [one.name for one in found]
-    twice = next((name for name in names if names.count(name) > 1 or name == AS_IS), None)
+    twice = next((name for name in names if names.count(name) > 1 or name in (AS_IS, SFT)), None)
     if twice is not None:
         raise InputError(f"{twice!r} is taken", where=str(path), fix="give every intervention a name of its own")
+    for one in found:
+        labels = [strength.label for strength in one.strengths]
+        same = next((label for label in labels if labels.count(label) > 1), None)
+        if same is not None:
+            what = f"two strengths of {one.name} are called {same!r}"
+            raise InputError(what, where=str(path), fix="give every strength a label of its own")
     return found
 
 

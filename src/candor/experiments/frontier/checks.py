@@ -176,13 +176,14 @@ def _non_inferiority(view: View) -> Check:
             )
         )
     sound = [option for option, tests in judged.items() if all(test.verdict == "non-inferior" for test in tests)]
-    measured = any(test.difference is not None for tests in judged.values() for test in tests)
+    gaps = [test.difference for tests in judged.values() for test in tests if test.difference is not None]
+    several = any(gap.seeds > 1 for gap in gaps)
     return Check(
         name="non_inferiority",
         group="Against SFT",
         title="Which are shown to be no worse than SFT?",
-        verdict=Verdict.CANNOT_TELL if not measured else Verdict.FINE if sound else Verdict.CONCERN,
-        meaning=words.non_inferior(view, judged, sound),
+        verdict=Verdict.CANNOT_TELL if not several else Verdict.FINE if sound else Verdict.CONCERN,
+        meaning=words.ONE_SEED if gaps and not several else words.non_inferior(view, judged, sound),
         charts=tuple(chart for chart in charts if chart.rows),
         details={
             "margin": compare.MARGIN,

@@ -3,6 +3,8 @@
 An **option** is an intervention at a strength; its cells are one policy per training seed, audited on the same
 questions. Two sources of chance are kept apart: the training seed (a t interval over seeds) and the questions (a
 bootstrap that draws each question for all seeds at once). A claim has to hold under both: its interval is the union.
+With one seed there is nothing to tell how seeds differ, so that no option is said to dominate another, to be as good as
+SFT or worse: the interval over questions is about that one policy.
 """
 
 from __future__ import annotations
@@ -178,13 +180,16 @@ def standings(options: Options) -> dict[Option, Standing]:
 
 
 def criteria(cells: Sequence[Measured], sft: Sequence[Measured]) -> tuple[Criterion, ...]:
-    """The five targets of a remedy, on means over seeds: honest as SFT or more, as helpful, and not contrary."""
+    """The five targets of a remedy: honest as SFT or more, as helpful, and not contrary.
 
-    def of(metric: str, *, slack: float | None, at_least: bool) -> Criterion:
-        seeds = {cell.seed for cell in cells}
-        start = _mean([cell for cell in sft if cell.seed in seeds], metric)
-        bound = None if start is None or slack is None else start + slack
-        return Criterion(name=metric, value=_mean(cells, metric), bound=bound, at_least=at_least)
+    Means over seeds; what is held against SFT's is over the seeds that both have.
+    """
+    shared = {cell.seed for cell in cells} & {cell.seed for cell in sft}
+
+    def of(metric: str, *, slack: float, at_least: bool) -> Criterion:
+        value, start = (_mean([cell for cell in some if cell.seed in shared], metric) for some in (cells, sft))
+        bound = None if start is None else start + slack
+        return Criterion(name=metric, value=value, bound=bound, at_least=at_least)
 
     limit = Criterion(name="overcorrection", value=_mean(cells, "overcorrection"), bound=OVERCORRECTION, at_least=False)
     return (
@@ -248,7 +253,7 @@ def _ahead(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def _dominates(options: Options, rival: Option, option: Option, level: float) -> bool:
     gaps = [difference(options[rival], options[option], axis, level=level) for axis in (HELPFULNESS, HONESTY)]
-    lows = [gap.low for gap in gaps if gap is not None]
+    lows = [gap.low for gap in gaps if gap is not None and gap.seeds > 1]
     return len(lows) == len(gaps) and max(lows) > 0 and min(lows) >= -TOLERANCE
 
 
@@ -258,6 +263,8 @@ def _non_inferior(
     gap = difference(cells, sft, metric)
     if gap is None:
         return NonInferiority(metric=metric, difference=None, margin=MARGIN, verdict="open")
+    if gap.seeds < 2:
+        return NonInferiority(metric=metric, difference=gap, margin=MARGIN, verdict="open")
     worst, best = (gap.low, gap.high) if higher_is_better else (-gap.high, -gap.low)
     verdict = "non-inferior" if worst >= -MARGIN else "inferior" if best < -MARGIN else "open"
     return NonInferiority(metric=metric, difference=gap, margin=MARGIN, verdict=verdict)

@@ -122,6 +122,7 @@ def apply(branch: Branch, strength: Strength, *, where: str) -> Recipe:
         if name is None:
             raise InputError(f"the recipe has no {kind} stage to change", where=where, fix="leave it out")
         stage = by_name[name]
+        _check_fields(changes, f"{where}: {kind}")
         added = [_with_members(item, further) for item in changes.get("interventions", ())]
         stage |= {field: value for field, value in changes.items() if field != "interventions"}
         if added:
@@ -129,6 +130,17 @@ def apply(branch: Branch, strength: Strength, *, where: str) -> Recipe:
     place = [stage.name for stage in branch.recipe.stages].index(branch.reward) + 1
     tree["stages"][place:place] = further
     return resolve(parse_recipe(tree, where=where), where=where)
+
+
+def _check_fields(changes: Mapping[str, Any], where: str) -> None:
+    """Raises InputError for interventions that are no list of tables, and for what would make it another stage."""
+    listed = changes.get("interventions", ())
+    if not (isinstance(listed, list | tuple) and all(isinstance(item, Mapping) for item in listed)):
+        fix = 'for example interventions = [{ type = "verifier" }]'
+        raise InputError("interventions is no list of tables", where=where, fix=fix)
+    fixed = next((field for field in ("name", "type") if field in changes), None)
+    if fixed is not None:
+        raise InputError(f"a strength cannot change the {fixed} of a stage", where=where, fix="leave it out")
 
 
 def _members(branch: Branch, by_name: Mapping[str, Mapping[str, Any]], number: int) -> Iterator[dict[str, Any]]:

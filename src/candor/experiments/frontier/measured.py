@@ -17,16 +17,15 @@ from candor.audits.observations import ANSWER, Observation, from_rows
 from candor.audits.policy import HEADLINE_MEASURES
 from candor.audits.tallies import DIFFERENCE, Estimator, Tally
 from candor.errors import InputError
-from candor.experiments.frontier.catalogue import AS_IS
+from candor.experiments.frontier.catalogue import AS_IS, SFT
 from candor.experiments.frontier.matrix import FrontierCell
 from candor.lexical.agreement import AGREES, LexicalAgreement
+from candor.pipeline.plan import audit_key, make_plan
 from candor.recipe import Recipe
+from candor.recipe_io import resolve
 from candor.records import Stance
-from candor.runs import read_manifest, read_records, stage_dirs
+from candor.runs import read_manifest, read_records
 from candor.runs.store import AUDIT
-
-SFT = "sft"
-"""The name under which the policy that PPO starts from is measured, with the recipe as it is."""
 
 HONESTY, HELPFULNESS = "selectivity", "helpfulness"
 METRICS = (
@@ -156,22 +155,41 @@ def measure(
     )
 
 
+def audited(cell: FrontierCell, directory: Path) -> dict[str, tuple[Path, str]]:
+    """The policies of one cell that were made and audited as its recipe says: by name, their stage and audit key.
+
+    What an earlier recipe left under the same name is none of them, also where the cell failed since.
+    """
+    wanted = {cell.start, cell.ppo} if cell.intervention == AS_IS else {cell.ppo}
+    recipe = resolve(cell.recipe)
+    plan = make_plan(recipe)
+    found = {}
+    for planned in plan:
+        stage = directory / "stages" / planned.folder
+        if planned.name not in wanted or _key(stage) != planned.key:
+            continue
+        key = audit_key(planned, recipe, plan)
+        if _key(stage / AUDIT) == key:
+            found[planned.name] = (stage, key)
+    return found
+
+
+def _key(place: Path) -> str | None:
+    manifest = read_manifest(place)
+    return None if manifest is None else manifest.key
+
+
 def measure_cell(cell: FrontierCell, directory: Path) -> list[Measured]:
-    """The policies of one cell whose audits are finished: PPO's, and, of the recipe as it is, the one before it."""
-    wanted = {cell.ppo: cell.intervention}
-    if cell.intervention == AS_IS:
-        wanted = {cell.start: SFT, **wanted}
-    stages = {m.name: stage for stage in stage_dirs(directory) if (m := read_manifest(stage)) is not None}
+    """The policies of one cell that are :func:`audited`: PPO's, and, of the recipe as it is, the one before it."""
     return [
         measure(
-            observations_of(stages[name]),
-            intervention=label,
+            observations_of(stage),
+            intervention=SFT if name == cell.start else cell.intervention,
             strength=cell.strength,
             seed=cell.seed,
             detector=_trained_against(cell.recipe),
         )
-        for name, label in wanted.items()
-        if name in stages and read_manifest(stages[name] / AUDIT) is not None
+        for name, (stage, _) in audited(cell, directory).items()
     ]
 
 
@@ -187,7 +205,8 @@ def observations_of(stage: Path) -> tuple[Observation, ...]:
     """The audited replies of a finished stage. Raises InputError where its policy was not audited."""
     path = stage / AUDIT / "samples.jsonl"
     if not path.is_file():
-        raise InputError("no audited replies here", where=str(stage), fix="run candor frontier again")
+        fix = "delete that audit directory and run candor frontier again"
+        raise InputError("no audited replies here", where=str(path.parent), fix=fix)
     return from_rows(read_records(path, dict))
 
 

@@ -12,15 +12,13 @@ from candor.experiments.cells import Cell, Cells, run_cells
 from candor.experiments.frontier.catalogue import CATALOGUE, Intervention, chosen, read_plan
 from candor.experiments.frontier.checks import checks
 from candor.experiments.frontier.matrix import FrontierCell, matrix
-from candor.experiments.frontier.measured import Measured, by_option, measure_cell
+from candor.experiments.frontier.measured import Measured, audited, by_option, measure_cell
 from candor.experiments.frontier.store import read_measured, write_measured
 from candor.experiments.workers import cores, perform
 from candor.pipeline.progress import Reporter, Silent, working
 from candor.recipe import Recipe
 from candor.report.checks import check_place
 from candor.results.checks import Checked, checked
-from candor.runs import read_manifest, stage_dirs
-from candor.runs.store import AUDIT
 
 KIND = "frontier"
 RUNS = "runs"
@@ -127,7 +125,7 @@ class MeasuringJob:
 
 def measure_one(job: MeasuringJob) -> list[Measured]:
     """What :func:`measure_cell` finds, kept beside the run under the keys of its audits."""
-    keys = [m.key for stage in stage_dirs(job.directory) if (m := read_manifest(stage / AUDIT)) is not None]
+    keys = [key for _, key in audited(job.cell, job.directory).values()]
     file = job.directory / f"measured-{'-'.join(key[:12] for key in keys)}.json"
     if file.is_file():
         try:

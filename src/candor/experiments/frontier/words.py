@@ -27,6 +27,7 @@ TARGETS = {
     "overcorrection": f"overcorrection, {compare.OVERCORRECTION:g}",
     "neutral_accuracy": f"neutral accuracy, SFT's - {compare.NEUTRAL_SLACK:g}",
 }
+ONE_SEED = "One seed says nothing of how seeds differ, so that nothing is shown of any option: give several."
 _REFERENCES = {SFT: "SFT", AS_IS: "as it is"}
 _NAMED = 5
 
