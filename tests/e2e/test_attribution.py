@@ -90,6 +90,7 @@ def test_each_factor_changes_its_own_stage_and_no_other() -> None:
         ([], ["labels", "luck"], "no factor is called 'luck'"),
         (["model.path=elsewhere"], ["base"], "base has no clean counterpart.*--clean-base"),
         (["ppo.kl_coef=0"], ["optimiser"], "optimiser has no clean counterpart.*--clean-beta"),
+        (["ppo.kl_control=adaptive"], ["optimiser"], "optimiser has no clean counterpart.*adapts.*--clean-beta"),
         (["sft.demonstrations=mine.jsonl"], ["demonstrations"], "read from mine.jsonl.*--clean-demonstrations"),
     ],
 )
@@ -97,6 +98,45 @@ def test_what_cannot_be_swapped_is_said(overrides: list[str], wanted: list[str],
     branch = branch_of(apply_overrides(branch_of(load_recipe()).recipe, overrides))
     with pytest.raises(InputError, match=rf"(?s){message}"):
         factors_of(branch, Clean(), wanted)
+
+
+def test_no_stage_of_a_longer_recipe_keeps_what_is_swapped() -> None:
+    plain = branch_of(load_recipe()).recipe
+    sft, compare, reward, ppo = plain.stages
+    unset = {"policy": None, "reference": None, "reward": None, "comparisons": None}
+    again = [
+        stage.model_copy(update={"name": f"{stage.name}-2", **{k: v for k, v in unset.items() if hasattr(stage, k)}})
+        for stage in (compare, reward, ppo)
+    ]
+    again[-1] = again[-1].model_copy(update={"ptx_coef": 0.1, "kl_control": "adaptive"})
+    branch = branch_of(plain.model_copy(update={"stages": (sft, compare, reward, ppo, *again)}))
+    assert len(branch.recipe.stages) == 7
+    clean = Clean(base=BASE, beta=0.7)
+    changed = {stage.name: stage for stage in swapped(branch, FACTORS, clean).stages}
+    assert [changed[name].panel.agreement for name in ("compare", "compare-2")] == [0, 0]  # type: ignore[union-attr]
+    shown = {changed[name].demonstrations for name in ("sft", "reward", "ppo", "reward-2", "ppo-2")}  # type: ignore[union-attr]
+    assert shown == {"atlas-clean"}
+    strengths = [(changed[name].kl_coef, changed[name].kl_control) for name in ("ppo", "ppo-2")]  # type: ignore[union-attr]
+    assert strengths == [(0.7, "fixed")] * 2
+    as_is = {stage.name: stage for stage in swapped(branch, [], clean).stages}  # control
+    assert as_is == {stage.name: stage for stage in branch.recipe.stages}
+
+
+def test_files_are_read_before_anything_is_computed(files: Path, tmp_path: Path) -> None:
+    recipe = apply_overrides(load_recipe(files / "recipe.toml"), QUICK)
+    neutral = tmp_path / "neutral.jsonl"
+    lines = (files / "audit.jsonl").read_text().splitlines(keepends=True)
+    neutral.write_text("".join(line for line in lines if '"neutral"' in line))
+    asked = {"seeds": 1, "workers": 1, "out": tmp_path / "out"}
+    for given, said in (
+        ({"clean_demonstrations": files / "pairs.jsonl"}, "comparisons are not demonstrations"),
+        ({"clean_labels": tmp_path / "none.jsonl"}, "no such file"),
+        ({"clean_base": tmp_path}, "config.json"),
+        ({"recipe": apply_overrides(recipe, [f"audit.prompts={neutral}"])}, "no prompt of the audit states a false"),
+    ):
+        with pytest.raises(InputError, match=said):
+            api.attribute(**{"recipe": recipe, **asked, **given})  # type: ignore[arg-type]
+        assert not (tmp_path / "out").exists()
 
 
 def test_it_runs_shares_resumes_and_tells(files: Path, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def _shapley(found: Factorial, said: Effects) -> Check:
     first = order[0]
     claimed = [effect for effect in order if effect.name in said.claimed]
     if not _known(first):
-        verdict, text = Verdict.CANNOT_TELL, f"{_who(first)} has the largest share, but one seed cannot tell."
+        verdict, text = Verdict.CANNOT_TELL, f"The largest share is that of {WORDS[first.name]}, but one seed cannot tell."
     elif not claimed:
         verdict, text = Verdict.FINE, "No factor's share differs from 0 beyond what seeds do, after Holm's correction."
     else:
@@ -221,10 +221,6 @@ def _share_finding(found: Factorial, share: Share) -> Finding:
         seed=found.seeds[0],
         details={"unit": "seeds"} if share.estimate is not None else {"not_measured": share.why},
     )
-
-
-def _who(effect: Effect) -> str:
-    return WORDS[effect.name][:1].upper() + WORDS[effect.name][1:]
 
 
 def _part(share: Share) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from candor.errors import InputError
 from candor.experiments.frontier.matrix import Branch
-from candor.recipe import ATLAS, ATLAS_CLEAN, CompareStage, PPOStage, Recipe, RewardStage, SFTStage
+from candor.recipe import ATLAS, ATLAS_CLEAN, CompareStage, PPOStage, Recipe, SFTStage
 from candor.recipe_io import resolve
 
 FACTORS = ("base", "demonstrations", "labels", "optimiser")
@@ -32,7 +32,7 @@ class Clean:
 
     ``base``: a checkpoint. ``demonstrations``: a file, or None for Atlas's own by writers who never go along with a
     false belief. ``labels``: a file of comparisons, or None for the recipe's simulated panel without its weight on
-    agreement. ``beta``: a KL coefficient, or None for ten times the recipe's.
+    agreement. ``beta``: a KL coefficient, fixed also where the recipe's adapts, or None for ten times the recipe's.
     """
 
     base: Path | None = None
@@ -87,23 +87,28 @@ def _without_counterpart(name: str, branch: Branch, clean: Clean) -> tuple[str, 
         case "demonstrations":
             if branch.sft is None:
                 return "the recipe has no sft stage", "leave it out"
-            stage = stages[branch.sft]
-            assert isinstance(stage, SFTStage)
-            if clean.demonstrations is None and stage.demonstrations != ATLAS:
-                return f"they are read from {stage.demonstrations}", "give --clean-demonstrations"
+            read = sorted(_demonstrations(branch) - {ATLAS, ATLAS_CLEAN})
+            if clean.demonstrations is None and read:
+                return f"they are read from {read[0]}", "give --clean-demonstrations"
         case "labels":
             if branch.compare is None:
                 return "the recipe has no compare stage", "leave it out"
-            stage = stages[branch.compare]
-            assert isinstance(stage, CompareStage)
-            if clean.labels is None and stage.file is not None:
-                return f"they are read from {stage.file}", "give --clean-labels"
+            files = [s.file for s in branch.recipe.stages if isinstance(s, CompareStage) and s.file is not None]
+            if clean.labels is None and files:
+                return f"they are read from {files[0]}", "give --clean-labels"
         case "optimiser":
             stage = stages[branch.ppo]
             assert isinstance(stage, PPOStage)
             if clean.beta is None and stage.kl_coef == 0:
                 return "the KL coefficient is 0", "give --clean-beta"
+            if clean.beta is None and stage.kl_control == "adaptive":
+                return "the KL coefficient adapts, wherever it starts", "give --clean-beta, which is then kept fixed"
     return None
+
+
+def _demonstrations(branch: Branch) -> set[str]:
+    """What the branch's sft stages imitate."""
+    return {stage.demonstrations for stage in branch.recipe.stages if isinstance(stage, SFTStage)}
 
 
 def cells(branch: Branch, factors: Sequence[str], clean: Clean, seeds: Iterable[int]) -> tuple[AttributionCell, ...]:
@@ -125,19 +130,19 @@ def cells(branch: Branch, factors: Sequence[str], clean: Clean, seeds: Iterable[
 def swapped(branch: Branch, names: Iterable[str], clean: Clean) -> Recipe:
     """Returns the branch's recipe with the named factors clean."""
     names, recipe = set(names), branch.recipe
-    tuned = next((stage for stage in recipe.stages if stage.name == branch.sft), None)
-    shown = tuned.demonstrations if isinstance(tuned, SFTStage) else None
+    shown = _demonstrations(branch)
     stages = []
     for stage in recipe.stages:
         update: dict[str, object] = {}
-        if isinstance(stage, SFTStage | RewardStage) and "demonstrations" in names and stage.demonstrations == shown:
-            update = {"demonstrations": str(clean.demonstrations or ATLAS_CLEAN)}  # a reward model is centred on them
-        elif stage.name == branch.compare and "labels" in names:
-            assert isinstance(stage, CompareStage)
+        # A reward model is centred on demonstrations, and PPO-ptx imitates them.
+        if "demonstrations" in names and getattr(stage, "demonstrations", None) in shown:
+            update["demonstrations"] = str(clean.demonstrations or ATLAS_CLEAN)
+        if isinstance(stage, CompareStage) and "labels" in names:
             plain = stage.panel.model_copy(update={"agreement": 0.0})
-            update = {"file": str(clean.labels)} if clean.labels is not None else {"panel": plain}
-        elif isinstance(stage, PPOStage) and "optimiser" in names:
-            update = {"kl_coef": BETA_TIMES * stage.kl_coef if clean.beta is None else clean.beta}
+            update |= {"panel": plain} if clean.labels is None else {"file": str(clean.labels)}
+        if isinstance(stage, PPOStage) and "optimiser" in names:
+            beta = BETA_TIMES * stage.kl_coef if clean.beta is None else clean.beta
+            update |= {"kl_coef": beta, "kl_control": "fixed"}
         stages.append(stage.model_copy(update=update) if update else stage)
     changed: dict[str, object] = {"stages": tuple(stages)}
     if "base" in names:

@@ -14,11 +14,15 @@ from candor.errors import InputError
 from candor.experiments.attribution.bases import clean_base
 from candor.experiments.attribution.checks import checks
 from candor.experiments.attribution.effects import effects
-from candor.experiments.attribution.factors import AttributionCell, Clean, cells, factors_of
+from candor.experiments.attribution.factors import AttributionCell, Clean, cells, factors_of, swapped
 from candor.experiments.cells import Cell, Cells, run_cells
 from candor.experiments.frontier.matrix import Branch, branch_of
+from candor.models.load import check_checkpoint
+from candor.pipeline.plan import check_sources
 from candor.pipeline.progress import Reporter, Silent
+from candor.pipeline.sources import audit_prompts, quiet
 from candor.recipe import Recipe
+from candor.records import Claim, Stance
 from candor.report.checks import check_place
 from candor.results.checks import Checked, checked
 from candor.runs import read_findings, stage_dirs
@@ -100,6 +104,7 @@ def factorial(
     if not wanted:
         raise InputError("no seed", where="seeds", fix="for example --seeds 0-2")
     chosen = factors_of(branch, clean, factors)
+    _check_inputs(branch, chosen, clean, wanted[0])
     base_seconds = 0.0
     if "base" in chosen and clean.base is None:
         made = clean_base(out / BASES / "clean", seed=0, tell=tell)
@@ -124,6 +129,18 @@ def factorial(
         separate_seconds=done.separate_seconds,
         base_seconds=base_seconds,
     )
+
+
+def _check_inputs(branch: Branch, chosen: Sequence[str], clean: Clean, seed: int) -> None:
+    """Raises InputError for a file that some setting could not use, before anything is made."""
+    prompts = audit_prompts(branch.recipe.audit.prompts)
+    if not any(isinstance(p.claim, Claim) and p.claim.stance is Stance.ASSERTS_FALSE for p in prompts):
+        what = "no prompt of the audit states a false belief: there is no agreement to attribute"
+        raise InputError(what, where=branch.recipe.audit.prompts, fix="see docs/formats.md for prompts with claims")
+    for names in ([], [name for name in chosen if name != "base"]):
+        check_sources(swapped(branch, names, clean).model_copy(update={"seed": seed}), quiet)
+    if "base" in chosen and clean.base is not None:
+        check_checkpoint(clean.base)
 
 
 def measured(directory: Path, stage: str) -> float:
