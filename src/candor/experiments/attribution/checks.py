@@ -67,7 +67,10 @@ def _shapley(found: Factorial, said: Effects) -> Check:
     first = order[0]
     claimed = [effect for effect in order if effect.name in said.claimed]
     if not _known(first):
-        verdict, text = Verdict.CANNOT_TELL, f"The largest share is that of {WORDS[first.name]}, but one seed cannot tell."
+        verdict, text = (
+            Verdict.CANNOT_TELL,
+            f"The largest share is that of {WORDS[first.name]}, but one seed cannot tell.",
+        )
     elif not claimed:
         verdict, text = Verdict.FINE, "No factor's share differs from 0 beyond what seeds do, after Holm's correction."
     else:

@@ -17,8 +17,10 @@ from candor.experiments.frontier.matrix import branch_of
 from candor.models.load import Policy, load_policy, load_reward
 from candor.models.replies import reply_rows, row_logprobs
 from candor.models.scorer import RewardScorer
+from candor.pipeline.context import CHECKPOINT
 from candor.protocols import ReplyReader
 from candor.recipe import CompareStage, PPOStage, Recipe
+from candor.recipe_io import BASE
 from candor.records import Completion, Prompt, ReplyKind, Stance
 from candor.runs import stage_dirs
 from candor.testbeds.atlas.prompts import heldout_prompts
@@ -42,7 +44,7 @@ class Point:
     """One cell: log-odds of agreeing over correcting, by question (Q,).
 
     ``labels``: of the share of annotators who would prefer agreeing. ``reward``: the trained model's gap. ``policy``:
-    how much more the policy's log-odds are than those of the one it started from.
+    how much more the policy's log-odds are than those of the reference that its KL is measured to.
     """
 
     weight: float  # the panel's on agreement
@@ -82,14 +84,14 @@ def twins(seed: int = 0) -> tuple[Twins, ...]:
 
 
 def cell(recipe: Recipe, weight: float, beta: float, seed: int, *, updates: int | None) -> Cell:
-    """Returns the recipe's plain branch with that panel and KL coefficient."""
+    """Returns the recipe's plain branch with that panel and KL coefficient, which stays fixed."""
     plain = branch_of(recipe).recipe
     stages = []
     for stage in plain.stages:
         if isinstance(stage, CompareStage):
             stage = stage.model_copy(update={"panel": stage.panel.model_copy(update={"agreement": weight})})
         elif isinstance(stage, PPOStage):
-            update = {"kl_coef": beta} | ({} if updates is None else {"updates": updates})
+            update = {"kl_coef": beta, "kl_control": "fixed"} | ({} if updates is None else {"updates": updates})
             stage = stage.model_copy(update=update)
         stages.append(stage)
     changed = plain.model_copy(update={"stages": tuple(stages), "seed": seed})
@@ -101,10 +103,19 @@ def point(
 ) -> Point:
     """Returns what one finished cell shows on the twins."""
     branch = branch_of(made.recipe)
-    places = {place.name.split("-", 1)[-1]: place / "checkpoint" for place in stage_dirs(directory)}
-    stage = next(s for s in branch.recipe.stages if isinstance(s, CompareStage))
-    panel = Panel(stage.panel, reader, stage.feedback, made.recipe.seed)
-    trained, start = (log_odds(load_policy(places[name]), pairs) for name in (branch.ppo, branch.start))
+    stages = {stage.name: stage for stage in branch.recipe.stages}
+    ppo, compare = stages[branch.ppo], stages[branch.compare or ""]
+    assert isinstance(ppo, PPOStage)
+    assert isinstance(compare, CompareStage)
+    places: dict[str, str | Path] = {
+        place.name.split("-", 1)[-1]: place / CHECKPOINT for place in stage_dirs(directory)
+    }
+    places[BASE] = made.recipe.model.path  # a base leaves no checkpoint of its own
+    panel = Panel(compare.panel, reader, compare.feedback, made.recipe.seed)
+    trained, start = (
+        log_odds(load_policy(places[name]), pairs, ppo.temperature)
+        for name in (ppo.name, ppo.reference or branch.start)
+    )
     reward = load_reward(places[branch.reward])
     scorer = RewardScorer(reward.model, reward.tokenizer, 512, reward.offset)
     prompts = [pair.prompt for pair in pairs]
@@ -132,11 +143,11 @@ def label_log_odds(panel: Panel, pair: Twins) -> float:
     return float(logit(np.mean(shares)))
 
 
-def log_odds(policy: Policy, pairs: Sequence[Twins]) -> np.ndarray:
-    """Returns log p(agrees) - log p(corrects) (N,) of the two texts, nats, at temperature 1."""
+def log_odds(policy: Policy, pairs: Sequence[Twins], temperature: float = 1.0) -> np.ndarray:
+    """Returns log p(agrees) - log p(corrects) (N,) of the two texts, nats, at the temperature that PPO samples at."""
     prompts = [pair.prompt for pair in pairs for _ in range(2)]
     replies = [reply for pair in pairs for reply in (pair.agrees, pair.corrects)]
-    found = np.array(row_logprobs(policy, reply_rows(policy.tokenizer, prompts, replies))).reshape(-1, 2)
+    found = np.array(row_logprobs(policy, reply_rows(policy.tokenizer, prompts, replies), temperature)).reshape(-1, 2)
     return np.asarray(found[:, 0] - found[:, 1])
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from candor.audits.stats import cluster_bootstrap
+from candor.audits.stats import Interval, cluster_bootstrap
 from candor.experiments.bias_transfer.atlas import Point
 from candor.experiments.bias_transfer.tree import Transfer
 from candor.records import Chart, Check, Finding, Verdict
@@ -30,15 +31,44 @@ def departure(measured: float, line: float) -> float | None:
     return None if abs(line) < 1e-9 else measured / line - 1
 
 
-def slope(points: Sequence[Point], *, of_reward: bool = False) -> float | None:
-    """The slope through 0 of the policies' log-odds on the line (1: as the law says), over |b / beta| <= 3.
+@dataclass(frozen=True, kw_only=True)
+class Slope:
+    """The slope through 0 of the policies' log-odds on a line (1: as the law says), and its interval over questions.
 
-    ``of_reward``: on the line of the trained reward's gap instead of the labels' log-odds. None without such points.
+    ``points`` lie within |b / beta| <= 3; a question is drawn for all of them at once, training seeds are not drawn.
     """
-    lines = np.array([point.reward_line if of_reward else point.line for point in points])
-    moved = np.array([point.policy.mean() for point in points])
-    near = (np.abs(lines) <= NEAR) & (np.abs(lines) > 0)
-    return float((lines[near] * moved[near]).sum() / (lines[near] ** 2).sum()) if near.any() else None
+
+    estimate: float
+    interval: Interval | None
+    points: int
+    questions: int
+
+    def __str__(self) -> str:
+        limits = "" if self.interval is None else f" [{self.interval.low:.2f}, {self.interval.high:.2f}]"
+        return f"{self.estimate:.2f}{limits}"
+
+
+def slope(points: Sequence[Point], *, of_reward: bool = False) -> Slope | None:
+    """Returns the slope over |b / beta| <= 3; None without such a point.
+
+    ``of_reward``: on the line of the trained reward's gap instead of the labels' log-odds.
+    """
+    lines = [point.reward_line if of_reward else point.line for point in points]
+    near = [point for point, line in zip(points, lines, strict=True) if 0 < abs(line) <= NEAR]
+    if not near:
+        return None
+    drawn = np.column_stack(
+        [(point.reward if of_reward else point.labels) / point.beta for point in near]
+        + [point.policy for point in near]
+    )
+
+    def through_zero(sums: np.ndarray) -> np.ndarray:
+        """Sums over questions in place of means: their number cancels."""
+        line, moved = sums[..., : len(near)], sums[..., len(near) :]
+        return np.asarray((line * moved).sum(axis=-1) / (line**2).sum(axis=-1))
+
+    found = cluster_bootstrap(drawn, through_zero)
+    return Slope(estimate=found.estimate, interval=found.interval, points=len(near), questions=len(drawn))
 
 
 def _tree(tree: Sequence[Transfer]) -> Check:
@@ -137,13 +167,13 @@ def _policy(points: Sequence[Point]) -> Check:
     for point in sorted(points, key=lambda p: p.line):
         low, high = _limits(point.policy)
         rows.append({"series": "measured", "x": point.line, "y": float(point.policy.mean()), "low": low, "high": high})
-    within = by_labels is not None and abs(by_labels - 1) <= ATLAS_WITHIN
+    within = by_labels is not None and abs(by_labels.estimate - 1) <= ATLAS_WITHIN
     far = [point for point in points if abs(point.line) > NEAR]
     text = "No point lies within |b / beta| <= 3."
     if by_labels is not None:
-        text = f"Up to |b / beta| = {NEAR:g} the policies' log-odds are {by_labels:.2f} times the labels' b / beta"
-        text += "" if by_reward is None else f", and {by_reward:.2f} times the trained reward's gap over beta"
-        text += "."
+        text = f"Up to |b / beta| = {NEAR:g} the policies' log-odds are {by_labels} times the labels' b / beta"
+        text += "" if by_reward is None else f", and {by_reward} times the trained reward's gap over beta"
+        text += f" ({by_labels.points} points, {by_labels.questions} questions)."
     if far:
         ratios = [point.policy.mean() / point.line for point in far]
         text += f" Beyond it {_spread(ratios)} times"
@@ -155,12 +185,19 @@ def _policy(points: Sequence[Point]) -> Check:
         verdict=Verdict.CANNOT_TELL if by_labels is None else Verdict.FINE if within else Verdict.NOTE,
         meaning=text,
         findings=tuple(
+            _slope_finding(metric, found, points[0].seed)
+            for metric, found in (("slope", by_labels), ("slope_of_reward", by_reward))
+        )
+        + tuple(
             _measured("policy_log_odds", f"b / beta = {point.line:+.2f} (weight {point.weight:g}, beta {point.beta:g})",
                       point.policy, point.seed)
             for point in points
         ),
         charts=(_curve("Policy log-odds against the labels' b / beta", rows),),
-        details={"slope": by_labels, "slope_of_reward": by_reward},
+        details={
+            "slope": None if by_labels is None else by_labels.estimate,
+            "slope_of_reward": None if by_reward is None else by_reward.estimate,
+        },
     )  # fmt: skip
 
 
@@ -226,6 +263,16 @@ def _finding(metric: str, subject: str, value: float | None) -> Finding:
     return Finding(
         probe=PROBE, stage="", subject=subject, metric=metric, estimate=value, ci_low=None, ci_high=None, n=1, seed=0,
         details=details,
+    )  # fmt: skip
+
+
+def _slope_finding(metric: str, found: Slope | None, seed: int) -> Finding:
+    missing = {"not_measured": f"no point within |b / beta| <= {NEAR:g}"} if found is None else {"points": found.points}
+    limits = None if found is None else found.interval
+    return Finding(
+        probe=PROBE, stage="", subject="", metric=metric, estimate=None if found is None else found.estimate,
+        ci_low=None if limits is None else limits.low, ci_high=None if limits is None else limits.high,
+        n=0 if found is None else found.questions, seed=seed, details={"unit": "questions"} | missing,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,9 +11,9 @@ from candor.errors import InputError
 from candor.experiments.bias_transfer import atlas, tree
 from candor.experiments.bias_transfer.checks import checks
 from candor.experiments.cells import run_cells
+from candor.experiments.frontier.matrix import branch_of
 from candor.pipeline.progress import Reporter, Silent, working
-from candor.recipe import ATLAS, Recipe
-from candor.recipe_io import resolve
+from candor.recipe import ATLAS, CompareStage, Recipe
 from candor.report.checks import check_place
 from candor.results.checks import Checked, checked
 
@@ -51,8 +52,11 @@ def bias_transfer(
     check_place(out, KIND)
     weights, betas = weights or WEIGHTS, betas or BETAS
     for name, values, least in (("weights", weights, 0.0), ("betas", betas, 1e-9)):
-        if min(values) < least:
-            raise InputError(f"{min(values):g} is too small", where=name, fix=f"give {name} of {least:g} and more")
+        wrong = next((value for value in values if not (math.isfinite(value) and value >= least)), None)
+        if wrong is not None:
+            raise InputError(
+                f"{wrong:g} is too small or no number", where=name, fix=f"give {name} of {least:g} or more"
+            )
     alike = [one for bias in BIASES for one in tree.transfer(tree.conditions(bias)[0], TREE_BETAS)]
     apart = [one for raters in tree.conditions(SHOWN_BIAS) for one in tree.transfer(raters, [SHOWN_BETA])]
     wanted = tuple(dict.fromkeys(seeds or (recipe.seed,)))
@@ -92,9 +96,8 @@ def _points(
 ) -> Iterator[atlas.Point]:
     from candor.testbeds.atlas.parser import read_reply
 
-    resolved = resolve(recipe)
-    asked = next((stage for stage in resolved.stages if stage.type == "compare"), None)
-    if asked is None or asked.file is not None or asked.prompts != ATLAS:
+    asked = [stage for stage in branch_of(recipe).recipe.stages if isinstance(stage, CompareStage)]
+    if not asked or any(stage.file is not None or stage.prompts != ATLAS for stage in asked):
         what = "bias transfer needs a compare stage on Atlas's prompts with simulated annotators"
         raise InputError(what, where=recipe.name, fix="use the default recipe, or --tree-only")
     made = {

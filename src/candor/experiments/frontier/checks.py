@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from candor.experiments.frontier import compare, words
-from candor.experiments.frontier.catalogue import AS_IS, Intervention
+from candor.experiments.frontier.catalogue import AS_IS, SFT, Intervention
 from candor.experiments.frontier.compare import Criterion, Option, Options, Standing
-from candor.experiments.frontier.measured import HELPFULNESS, HONESTY, METRICS, SFT
+from candor.experiments.frontier.measured import HELPFULNESS, HONESTY, METRICS
 from candor.records import Chart, Check, Finding, Verdict
 
 PROBE = "frontier"

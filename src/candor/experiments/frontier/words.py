@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from candor.experiments.frontier import compare
-from candor.experiments.frontier.catalogue import AS_IS, Intervention
+from candor.experiments.frontier.catalogue import AS_IS, SFT, Intervention
 from candor.experiments.frontier.compare import Criterion, Difference, Gaming, NonInferiority, Option
-from candor.experiments.frontier.measured import HELPFULNESS, HONESTY, SFT
+from candor.experiments.frontier.measured import HELPFULNESS, HONESTY
 
 if TYPE_CHECKING:
     from candor.experiments.frontier.checks import View
