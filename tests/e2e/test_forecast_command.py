@@ -58,6 +58,26 @@ def test_the_checkpoints_of_a_run_are_those_that_its_ppo_starts_from(finished: P
         dict(pairs_of_run(tmp_path))
 
 
+def test_a_reward_model_that_starts_elsewhere_does_not_decide_the_policy(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    manifest = run / "stages/03-reward/manifest.json"
+    raw = json.loads(manifest.read_text())
+    raw["inputs"]["policy"]["name"] = "base"  # the reward model was trained from the base, PPO starts from sft
+    manifest.write_text(json.dumps(raw))
+    assert dict(pairs_of_run(run))["policy"] == run / "stages/01-sft/checkpoint"
+    recipe = json.loads((run / "recipe.resolved.json").read_text())
+    recipe["stages"][-1]["policy"] = "base"  # a recipe without sft: the base leaves no checkpoint of its own
+    (run / "recipe.resolved.json").write_text(json.dumps(recipe))
+    assert dict(pairs_of_run(run))["policy"] == recipe["model"]["path"]
+    recipe["stages"] = recipe["stages"][:-1]  # and without ppo
+    (run / "recipe.resolved.json").write_text(json.dumps(recipe))
+    assert dict(pairs_of_run(run))["policy"] == recipe["model"]["path"]
+    (run / "recipe.resolved.json").write_text("[]")
+    with pytest.raises(InputError, match="this is no recipe"):
+        dict(pairs_of_run(run))
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

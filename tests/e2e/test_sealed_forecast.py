@@ -100,3 +100,16 @@ def test_a_resumed_stage_keeps_it_and_throws_a_changed_one_away(
     assert any("thrown away" in note for note in notes.notes)
     assert any("has to be made before the first update" in note for note in notes.notes)
     assert not (again / PPO / FORECAST).exists()
+
+
+def test_what_samples_of_the_start_cannot_show_is_not_forecast(files: Path, finished: Path) -> None:
+    out, notes = finished.parent / "another-reference", Notes()
+    api.run(files / "recipe.toml", out=out, overrides=[*QUICK, "ppo.reference=base"], tell=notes)
+    assert not (out / PPO / FORECAST).exists()
+    assert any("no forecast: its optimum lies about the reference, base" in note for note in notes.notes)
+    notes = Notes()  # control: named or not, the policy that it starts from is no other reference
+    api.run(files / "recipe.toml", out=out, overrides=[*QUICK, "ppo.reference=sft", "ppo.ptx_coef=0.1"], tell=notes)
+    forecast = read_sealed(out / PPO)
+    assert forecast is not None
+    assert (forecast["kl_control"], len(forecast["limits"])) == ("fixed", 1)
+    assert "PPO-ptx" in forecast["limits"][0]

@@ -11,7 +11,8 @@ from candor.forecasting import exact
 from candor.forecasting.best_of import best_of_pseudo_values, best_of_weights, kl_bound
 from candor.forecasting.forecast import at_best_of, at_beta, at_kl, forecast
 from candor.forecasting.jackknife import mean_over_prompts
-from candor.forecasting.samples import Samples
+from candor.forecasting.points import Forecast, Point, Value
+from candor.forecasting.samples import KL, Samples
 from candor.forecasting.tilt import Tilt
 from candor.records import Verdict
 from candor.results.checks import checked
@@ -263,3 +264,24 @@ def test_a_rise_that_few_prompts_do_not_show_is_not_called_fine() -> None:
     check = checks(forecast(samples, betas=[0.3], target="population"), 0)[0]
     assert check.verdict is Verdict.NOTE
     assert "may rise" in check.meaning
+
+
+def test_a_clear_rise_is_told_though_a_vaguer_point_lies_higher() -> None:
+    def point(by: str, at: float, estimate: float, reach: float) -> Point:
+        limits = {"low": estimate - reach, "high": estimate + reach, "prompts": 40, "clusters": 40}
+        values = {name: Value(estimate=estimate, **limits) for name in ("false_belief_agreement", "words", KL)}
+        return Point(by=by, at=at, values=values)  # type: ignore[arg-type]
+
+    def verdict(*points: Point) -> tuple[Verdict, str]:
+        reference = point("reference", 0.0, 0.30, 0.05)
+        made = Forecast(
+            target="population", samples=128, prompts=40, clusters=40, reference=reference, best_of=tuple(points)
+        )
+        check = checks(made, 0)[0]
+        return check.verdict, check.meaning
+
+    clear, vague = point("best_of", 4, 0.50, 0.05), point("best_of", 64, 0.55, 0.25)
+    assert verdict(clear, vague)[0] is Verdict.CONCERN
+    assert "50% [45, 55] with best of 4" in verdict(clear, vague)[1]
+    assert verdict(vague)[0] is Verdict.NOTE  # control: the vague one alone shows nothing clearly
+    assert verdict(point("best_of", 2, 0.31, 0.05))[0] is Verdict.FINE

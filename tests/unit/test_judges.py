@@ -9,9 +9,11 @@ import pytest
 
 from candor.annotators.panel import Panel
 from candor.audits.observations import Observation
+from candor.audits.tallies import Estimate
 from candor.errors import InputError
-from candor.experiments.judges import checks, demonstrated, judges, win_rates
+from candor.experiments.judges import BY, WinRate, _panel, checks, demonstrated, judges, win_rates
 from candor.recipe import PanelConfig
+from candor.recipe_io import load_recipe, resolve
 from candor.records import ReplyKind, Stance, Verdict
 from candor.testbeds.atlas.parser import read_reply
 from candor.testbeds.atlas.prompts import heldout_prompts
@@ -78,3 +80,32 @@ def test_the_demonstrators_are_the_crowd_that_wrote_the_demonstrations() -> None
 def test_what_is_no_finished_run_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no finished run"):
         judges(tmp_path, tmp_path / "judges")
+
+
+def test_a_damaged_recipe_is_one_line(tmp_path: Path) -> None:
+    audit = tmp_path / "stages" / "01-sft" / "audit"
+    audit.mkdir(parents=True)
+    (audit / "samples.jsonl").write_text("")
+    for text, said in (("{", "not valid JSON"), ("{}", "this is no recipe"), (DEFAULT, "no finished run")):
+        (tmp_path / "recipe.resolved.json").write_text(text)
+        with pytest.raises(InputError, match=said):
+            judges(tmp_path, tmp_path / "judges")
+    assert not (tmp_path / "judges").exists()
+
+
+DEFAULT = resolve(load_recipe()).model_dump_json()
+
+
+def test_what_was_not_measured_is_no_all_clear() -> None:
+    none = Estimate(estimate=None, interval=None, n=0, clusters=0)
+    (check,) = checks([WinRate(stage="ppo", by=by, estimate=none) for by in BY], 0)
+    assert check.verdict is Verdict.CANNOT_TELL
+
+
+def test_the_page_says_whose_votes_they_are() -> None:
+    recipe = resolve(load_recipe())
+    assert _panel(recipe) == (recipe.stages[1].panel, "the simulated annotators of compare")  # type: ignore[union-attr]
+    read = recipe.model_copy(
+        update={"stages": (recipe.stages[1].model_copy(update={"file": "pairs.jsonl"}), *recipe.stages[2:3])}
+    )
+    assert "default weights" in _panel(read)[1]

@@ -72,6 +72,16 @@ def test_at_its_beta_it_says_what_the_forecast_says_there() -> None:
     assert told_at_beta({**content, "kl_coef": 0.7}, "false_belief_agreement").refusal == "the stage has no KL penalty"
 
 
+def test_at_a_beta_that_adapts_it_says_nothing() -> None:
+    content = {**sealed(), "kl_control": "adaptive"}
+    assert told_at_beta(content, "false_belief_agreement").refusal == "the KL coefficient adapts"
+    (held,) = held_against(content, [finding("false_belief_agreement", 0.8), finding("kl", 0.4)])
+    assert held.by_beta.estimate is None
+    assert held.by_kl.estimate is not None  # control: by KL it still does
+    fixed = {**sealed(), "kl_control": "fixed"}
+    assert told_at_beta(fixed, "false_belief_agreement") == told_at_beta(sealed(), "false_belief_agreement")
+
+
 def test_between_two_points_of_the_grid_it_is_near_to_the_forecast_made_there() -> None:
     grid = tuple(np.geomspace(0.02, math.log(64) - 1.5, 16).round(4))
     content = sealed(kls=grid)

@@ -27,6 +27,7 @@ from candor.pipeline.progress import Reporter, Silent
 from candor.pipeline.sealed_forecast import spread_over_stances
 from candor.pipeline.sources import audit_prompts, judges_fingerprint, model_fingerprint, opinions_known
 from candor.recipe import ATLAS, PanelConfig
+from candor.recipe_io import BASE, POLICY_TYPES
 from candor.records import Prompt, to_json
 from candor.report.checks import check_place
 from candor.results.checks import Checked, checked
@@ -202,28 +203,42 @@ def _keep(out: Path, key: str, samples: Samples) -> None:
         np.savez_compressed(handle, **tables)
 
 
-def pairs_of_run(run: Path) -> Iterator[tuple[str, Path]]:
-    """Yields the checkpoints of a run's first reward stage and of the policy that it starts from, by these names.
+def pairs_of_run(run: Path) -> Iterator[tuple[str, str | Path]]:
+    """Yields, by these names, the policy and the reward model that a run's first ppo stage starts from.
 
-    Raises InputError for a run without a finished reward stage.
+    In a run without one, its first reward model and the policy that this starts from. Raises InputError for a run in
+    which one of the two is not finished.
     """
     found = {manifest.name: (place, manifest) for place in stage_dirs(run) if (manifest := read_manifest(place))}
+    ppo = _first_ppo(run) or {}
     reward = next((name for name, (_, manifest) in found.items() if manifest.type == "reward"), None)
-    if reward is None:
+    reward = ppo.get("reward") or reward
+    if reward not in found:
         raise InputError("the run has no finished reward stage", where=str(run), fix="give --policy and --reward")
     place, manifest = found[reward]
-    policy = manifest.inputs.get("policy", {}).get("name", "")
-    if policy not in found or found[policy][1].type not in ("sft", "ppo"):
+    policy = ppo.get("policy") or manifest.inputs.get("policy", {}).get("name", "")
+    if policy not in found or found[policy][1].type not in POLICY_TYPES:
         raise InputError("the run's reward model starts from no policy of it", where=str(run), fix="give --policy")
-    yield "policy", found[policy][0] / CHECKPOINT
+    start, made = found[policy]
+    yield "policy", str(made.config["path"]) if made.type == BASE else start / CHECKPOINT
     yield "reward", place / CHECKPOINT
+
+
+def _first_ppo(run: Path) -> Mapping[str, Any] | None:
+    """The fields of the run's first ppo stage; None without one. Raises InputError for a damaged file."""
+    path = run / "recipe.resolved.json"
+    if not path.is_file():
+        return None
+    raw = read_json(path)
+    stages = raw.get("stages") if isinstance(raw, dict) else None
+    if not isinstance(stages, list):
+        raise InputError("this is no recipe", where=str(path), fix="run the recipe again in that directory")
+    return next((stage for stage in stages if isinstance(stage, dict) and stage.get("type") == "ppo"), None)
 
 
 def settings_of_run(run: Path) -> Mapping[str, Any]:
     """How the run's first ppo stage samples and scores replies, as fields of :class:`Asked`; empty without one."""
-    path = run / "recipe.resolved.json"
-    stages = read_json(path)["stages"] if path.is_file() else []
-    stage = next((stage for stage in stages if stage["type"] == "ppo"), None)
+    stage = _first_ppo(run)
     if stage is None:
         return {}
     return {

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from candor.annotators.panel import Panel
 from candor.audits.observations import Observation, from_rows
 from candor.audits.tallies import RATE, Estimate, Resampling, Tally
@@ -21,7 +23,7 @@ from candor.recipe import ATLAS, CompareStage, PanelConfig, Recipe
 from candor.records import Chart, Check, Completion, Finding, Verdict
 from candor.report.checks import check_place
 from candor.results.checks import Checked, checked
-from candor.runs import read_manifest, read_records, stage_dirs
+from candor.runs import read_json, read_manifest, read_records, stage_dirs
 from candor.runs.store import AUDIT
 from candor.testbeds.atlas.mixtures import DEMONSTRATORS
 from candor.testbeds.atlas.parser import read_reply
@@ -53,15 +55,19 @@ def judges(run: Path, out: Path, *, seed: int = 0, bootstrap: int = 1000, tell: 
     tell, began = tell or Silent(), time.monotonic()
     check_place(out, KIND)
     recipe = _recipe(run)
-    panel = Panel(_panel(recipe), read_reply, "choice", recipe.seed)
+    config, whose = _panel(recipe)
+    panel = Panel(config, read_reply, "choice", recipe.seed)
     policies = dict(_policies(run))
+    if not policies:
+        raise InputError("no finished run of a recipe", where=str(run), fix="candor runs lists them")
     found: list[WinRate] = []
     with working(tell, "comparing", len(policies)):
         for number, (stage, observations) in enumerate(policies.items(), start=1):
             found += win_rates(stage, observations, panel, seed=seed, bootstrap=bootstrap)
             tell.update(number)
     prompts = len({o.prompt.id for o in next(iter(policies.values()))})
-    data = {"facts": [["run", run.name], ["prompts", str(prompts)], ["policies", ", ".join(policies)]]}
+    facts = [["run", run.name], ["prompts", str(prompts)], ["policies", ", ".join(policies)], ["judges", whose]]
+    data = {"facts": facts}
     return checked(
         KIND, str(run), checks(found, recipe.seed), seed=seed, data=data, seconds=time.monotonic() - began, out=out
     )
@@ -123,7 +129,7 @@ def checks(found: Sequence[WinRate], seed: int) -> list[Check]:
 
 def _check(stage: str, rates: Mapping[tuple[str, str], Estimate], seed: int, charts: tuple[Chart, ...]) -> Check:
     votes, approval, helpful = (rates[stage, by] for by in BY)
-    misled = _misled(rates, stage)
+    misled, measured = _misled(rates, stage), votes.interval is not None and helpful.interval is not None
     text = f"Its replies are preferred to the demonstrations in {_told(votes)} of the annotators' votes; by their mean "
     text += f"utility in {_told(approval)}, without their bias in {_told(helpful)}."
     if misled:
@@ -132,7 +138,7 @@ def _check(stage: str, rates: Mapping[tuple[str, str], Estimate], seed: int, cha
         name=f"judges_{stage}",
         group="Rated above human references?",
         title=f"{stage}: is it better than the demonstrations?",
-        verdict=Verdict.CONCERN if misled else Verdict.FINE,
+        verdict=Verdict.CONCERN if misled else Verdict.FINE if measured else Verdict.CANNOT_TELL,
         meaning=text,
         advice="Do not report a win rate by the raters that the policy was trained on alone." if misled else "",
         findings=tuple(_finding(stage, by, rates[stage, by], seed) for by in BY),
@@ -196,15 +202,19 @@ def _recipe(run: Path) -> Recipe:
     file = run / "recipe.resolved.json"
     if not file.is_file() or not any((place / AUDIT / "samples.jsonl").is_file() for place in stage_dirs(run)):
         raise InputError("no finished run of a recipe", where=str(run), fix="candor runs lists them")
-    recipe = Recipe.model_validate_json(file.read_text(encoding="utf-8"))
+    try:
+        recipe = Recipe.model_validate(read_json(file))
+    except ValidationError:
+        raise InputError("this is no recipe", where=str(file), fix="run the recipe again in that directory") from None
     if recipe.audit.prompts != ATLAS:
         what = "the audit was not on Atlas: nobody demonstrated replies to these prompts"
         raise InputError(what, where=str(file), fix="give a run whose audit.prompts is atlas")
     return recipe
 
 
-def _panel(recipe: Recipe) -> PanelConfig:
+def _panel(recipe: Recipe) -> tuple[PanelConfig, str]:
+    """The panel that judges, and in words whose it is."""
     for stage in recipe.stages:
         if isinstance(stage, CompareStage) and stage.file is None:
-            return stage.panel
-    return PanelConfig()
+            return stage.panel, f"the simulated annotators of {stage.name}"
+    return PanelConfig(), "simulated annotators with default weights: the run's comparisons come from files"

@@ -47,11 +47,9 @@ def seal_forecast(
     """
     if not stage.forecast_prompts or _sealed_before(planned, work, context, done):
         return
-    if any(isinstance(item, Constraint) for item in stage.interventions):
-        context.tell.note(f"{planned.name}: no forecast: a constraint's multiplier follows from training")
-        return
-    if done:
-        context.tell.note(f"{planned.name}: no forecast: it has to be made before the first update")
+    why = _impossible(stage) or ("it has to be made before the first update" if done else "")
+    if why:
+        context.tell.note(f"{planned.name}: no forecast: {why}")
         return
     prompts = _prompts(stage, policy, context)
     if not prompts:
@@ -64,6 +62,15 @@ def seal_forecast(
         f"{planned.name}: forecast sealed before the first update, {stage.forecast_samples} samples to each of "
         f"{len(prompts)} prompts: sha256 {content['digest']}"
     )
+
+
+def _impossible(stage: PPOStage) -> str:
+    """Why samples of the policy that training starts from cannot show its optimum; empty where they can."""
+    if any(isinstance(item, Constraint) for item in stage.interventions):
+        return "a constraint's multiplier follows from training"
+    if stage.reference not in (None, stage.policy):
+        return f"its optimum lies about the reference, {stage.reference}, and not about the policy that it starts from"
+    return ""
 
 
 def _sealed_before(planned: Planned, work: Work, context: Context, done: int) -> bool:
@@ -149,6 +156,7 @@ def _content(
         "stage_key": work.key,
         "policy": planned.inputs["policy"].key,
         "kl_coef": stage.kl_coef,
+        "kl_control": stage.kl_control,
         "temperature": stage.temperature,
         "updates": stage.updates,
         "asked": [prompt.id for prompt in prompts],
@@ -164,6 +172,6 @@ def _limits(stage: PPOStage) -> Sequence[str]:
         said.append("Training may stop early, before it gets as far.")
     if stage.kl_control == "adaptive":
         said.append("The KL coefficient adapts: read the forecast by KL, not by beta.")
-    if stage.reference not in (None, stage.policy):
-        said.append("The reference is another policy than the one that training starts from.")
+    if stage.ptx_coef > 0:
+        said.append("Training also imitates demonstrations (PPO-ptx), which the forecast knows nothing of.")
     return said

@@ -93,7 +93,9 @@ def held_against(forecast: Mapping[str, Any], findings: Sequence[Finding]) -> tu
 
 
 def told_at_beta(forecast: Mapping[str, Any], metric: str) -> Told:
-    """Returns what was said at the stage's own beta."""
+    """Returns what was said at the stage's own beta; nothing was of one that adapts."""
+    if forecast.get("kl_control") == "adaptive":  # an older one does not say
+        return Told(estimate=None, low=None, high=None, refusal="the KL coefficient adapts")
     point = next((p for p in forecast["betas"] if p["at"] == forecast["kl_coef"]), None)
     if point is None:
         return Told(estimate=None, low=None, high=None, refusal="the stage has no KL penalty")
