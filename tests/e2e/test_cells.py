@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +127,50 @@ def test_a_mistake_in_a_worker_is_told_with_its_traceback_and_ends_the_others() 
 def test_a_worker_that_dies_is_told() -> None:
     with pytest.raises(InputError, match="a worker process ended with exit code 3"):
         perform(Numbers([3]), os._exit, workers=2)
+
+
+PARENT = """
+import sys, time
+from candor.experiments.workers import perform
+class Sleeps:
+    left = [60.0, 60.0]
+    def take(self):
+        return self.left.pop() if self.left else None
+    def done(self, job, result): ...
+perform(Sleeps(), time.sleep, workers=2)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_parent_however_it_ends(number: signal.Signals) -> None:
+    """A run directory whose worker lived on could not be resumed until that had finished its stage."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], env=environment)
+    try:
+        children: list[int] = []
+        for _ in range(100):
+            time.sleep(0.1)
+            children = children_of(parent.pid)
+            if len(children) == 2:
+                break
+        assert len(children) == 2
+        time.sleep(1.0)
+        assert len(children_of(parent.pid)) == 2  # control: as long as it lives they do
+    finally:
+        parent.send_signal(number)
+        parent.wait()
+    deadline = time.monotonic() + 10
+    while any(alive(child) for child in children) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [child for child in children if alive(child)]
+
+
+def children_of(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in found.splitlines()]
+    return [int(child) for child, parent in rows if int(parent) == pid]
+
+
+def alive(pid: int) -> bool:
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(found) and not found.startswith("Z")

@@ -10,6 +10,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +28,10 @@ Taken = TypeVar("Taken", contravariant=True)
 
 PATIENCE_SECONDS = 120.0
 """How long a worker that was asked to stop may take to end its update and save it."""
+
+
+PARENT_SECONDS = 1.0
+"""How often a worker looks whether its parent is still there."""
 
 
 class Jobs(Protocol, Generic[Job, Taken]):
@@ -85,7 +91,8 @@ def _perform_in_processes(jobs: Jobs[Job, Result], work: Callable[[Job], Result]
                 else:
                     worker = _Worker.started(threads)
                     workers.append(worker)
-                worker.connection.send((work, job))
+                with suppress(OSError):  # one that died since its last job: what follows finds that out
+                    worker.connection.send((work, job))
                 busy[worker.connection] = (worker, job)
             if not busy:
                 return
@@ -164,6 +171,7 @@ def serve(handle: int) -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, stop)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         with suppress(EOFError, OSError, KeyboardInterrupt):  # the caller is gone, or wants this process to end
             while True:
@@ -171,6 +179,16 @@ def serve(handle: int) -> None:
                 connection.send(_outcome(work, job))
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway, and without a traceback from its clearing up
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process as a signal would when its parent is gone, however that ended.
+
+    The pipe tells a worker so only between two jobs, and a job may take an hour.
+    """
+    while os.getppid() == parent:
+        time.sleep(PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _outcome(work: Callable[[Any], Any], job: Any) -> tuple[str, Any]:
