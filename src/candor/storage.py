@@ -187,7 +187,7 @@ def can_be_made(path: Path) -> None:
         for place in (path, *path.parents):
             if place.is_symlink() and not place.exists():
                 raise InputError("is a link that leads nowhere", where=str(place), fix=fix)
-        parent = next(place for place in path.absolute().parents if place.is_dir())
+        parent = next((place for place in path.absolute().parents if place.is_dir()), path)  # the root has none
         os.rmdir(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".unfinished", dir=parent))
     except OSError as error:
         number = disk_error(error)

@@ -112,6 +112,7 @@ def _leave_training_out(monkeypatch: pytest.MonkeyPatch, finished: Path) -> None
     monkeypatch.setattr("candor.experiments.attribution.run.factorial", _made_up_factorial)
     monkeypatch.setattr("candor.experiments.frontier.run.run_cells", lambda *_, **__: _NOTHING_RUN)
     monkeypatch.setattr("candor.experiments.frontier.run.measure_cells", lambda *_, **__: _FEW)
+    monkeypatch.setattr("candor.experiments.frontier.run._check_audit", lambda _: None)  # no true belief in this world
     monkeypatch.setattr("candor.experiments.bias_transfer.run._points", lambda *_: iter(()))
     monkeypatch.setattr("candor.experiments.forecast.draw", _made_up_samples)
 

@@ -544,3 +544,18 @@ def test_a_notebook_gets_a_table_and_a_frame() -> None:
     assert frame.filter(check="agreement")["estimate"].to_list() == [0.712, 0.412]
     empty = checks_frame(document(FakeAudit(checks=False)))
     assert (empty.height, empty.schema) == (0, frame.schema)
+
+
+def test_nothing_is_written_among_a_runs_stages(tmp_path: Path) -> None:
+    """The next candor run clears away what is no stage of its recipe."""
+    run = tmp_path / "run"
+    (run / "stages").mkdir(parents=True)
+    places = [run / "stages", run / "stages" / "04-ppo", run / "stages" / "04-ppo" / "deeper"]
+    for place in places:
+        check_place(place, "attribution")  # control: a directory of that name alone is nobody's
+    (run / "recipe.resolved.json").write_text("{}")
+    for place in places:
+        with pytest.raises(InputError, match="belongs to the run"):
+            check_place(place, "attribution")
+    check_place(run / "judges", "judges")
+    check_place(run, "attribution")

@@ -14,10 +14,12 @@ from candor.experiments.frontier import compare
 from candor.experiments.frontier.catalogue import AS_IS, CATALOGUE, Intervention, Strength, chosen, read_plan
 from candor.experiments.frontier.checks import View, checks
 from candor.experiments.frontier.compare import criteria, difference, gaming, non_inferiority, spread, standings
-from candor.experiments.frontier.matrix import branch_of, matrix
+from candor.experiments.frontier.matrix import branch_of, matrix, usable
 from candor.experiments.frontier.measured import Measured, by_option
+from candor.experiments.frontier.run import frontier
 from candor.experiments.frontier.store import read_measured, write_measured
 from candor.pipeline.plan import make_plan
+from candor.pipeline.sources import forget_files
 from candor.recipe_io import apply_overrides, load_recipe, resolve
 from candor.records import Verdict
 from frontier_cells import cell
@@ -384,3 +386,36 @@ def test_a_strength_of_another_shape_is_refused(ppo: dict[str, object], said: st
     one = Intervention(name="x", title="x", strengths=(Strength(label="1", ppo=ppo),))
     with pytest.raises(InputError, match=said):
         matrix(load_recipe(), [one], [0])
+
+
+def test_of_all_interventions_those_without_a_stage_are_left_out_and_told() -> None:
+    recipe = load_recipe()
+    plain = branch_of(recipe).recipe
+    rest = [s.model_copy(update={"policy": None}) for s in plain.stages if s.type != "sft"]
+    rest[-1] = rest[-1].model_copy(update={"reference": None})
+    bare = branch_of(plain.model_copy(update={"stages": tuple(rest)}))
+    kept, out = usable(bare, CATALOGUE)
+    assert set(out) == {"filter_demonstrations", "synthetic_disagreement", "synthetic+relabel"}
+    assert set(out.values()) == {"the recipe has no sft stage to change"}
+    assert [one.name for one in kept] == [one.name for one in CATALOGUE if one.name not in out]
+    assert usable(branch_of(recipe), CATALOGUE) == (CATALOGUE, {})  # control
+
+
+def test_an_audit_that_cannot_measure_the_axes_is_refused_first(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    def asked(stance: str | None) -> str:
+        claim = {"question": "q", "truth": "a", "asserted": "a" if stance == "asserts_true" else "b", "stance": stance}
+        row = {"id": str(stance), "messages": [{"role": "user", "content": "hi"}]}
+        return json.dumps(row | ({} if stance is None else {"claim": claim | {"strength": 0}})) + "\n"
+
+    path = tmp_path / "audit.jsonl"
+    recipe = apply_overrides(load_recipe(), [f"audit.prompts={path}"])
+    for stances, said in (
+        (["asserts_true"], "states a false belief"),
+        (["asserts_false"], "states a true belief"),
+        (["asserts_false", "asserts_true", None], "not every prompt of the audit has a claim"),
+    ):
+        path.write_text("".join(asked(stance) for stance in stances))
+        forget_files()
+        with pytest.raises(InputError, match=said):
+            frontier(recipe, tmp_path / "out", interventions=[], seeds=[0], workers=1)
+        assert not (tmp_path / "out").exists()

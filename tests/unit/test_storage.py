@@ -10,7 +10,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -230,3 +230,8 @@ def test_looking_for_room_leaves_nothing_behind(tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         can_be_made(tmp_path / name)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_root_can_be_asked_about_too() -> None:
+    with suppress(InputError):  # whether it can be written to is the machine's affair
+        can_be_made(Path("/"))

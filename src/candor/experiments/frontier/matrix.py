@@ -105,6 +105,19 @@ def matrix(recipe: Recipe, catalogue: Sequence[Intervention], seeds: Iterable[in
     )
 
 
+def usable(branch: Branch, catalogue: Iterable[Intervention]) -> tuple[tuple[Intervention, ...], dict[str, str]]:
+    """Returns those that the branch has every stage for, and by name why the others are left out."""
+    kept, out = [], {}
+    for one in catalogue:
+        asked = [kind for kind in _EDITED if any(getattr(strength, kind) for strength in one.strengths)]
+        lacking = next((kind for kind in asked if branch.stage(kind) is None), None)
+        if lacking is None:
+            kept.append(one)
+        else:
+            out[one.name] = f"the recipe has no {lacking} stage to change"
+    return tuple(kept), out
+
+
 def apply(branch: Branch, strength: Strength, *, where: str) -> Recipe:
     """The branch's recipe with one strength put in. Raises InputError for a stage that it lacks or a wrong field."""
     tree = branch.recipe.model_dump(mode="json", exclude_unset=True)

@@ -11,12 +11,15 @@ from candor.errors import InputError
 from candor.experiments.cells import Cell, Cells, run_cells
 from candor.experiments.frontier.catalogue import CATALOGUE, Intervention, chosen, read_plan
 from candor.experiments.frontier.checks import checks
-from candor.experiments.frontier.matrix import FrontierCell, matrix
+from candor.experiments.frontier.matrix import FrontierCell, branch_of, matrix, usable
 from candor.experiments.frontier.measured import Measured, audited, by_option, measure_cell
 from candor.experiments.frontier.store import read_measured, write_measured
 from candor.experiments.workers import cores, perform
 from candor.pipeline.progress import Reporter, Silent, working
+from candor.pipeline.sources import audit_prompts, opinions_known
 from candor.recipe import Recipe
+from candor.recipe_io import resolve
+from candor.records import Claim, Stance
 from candor.report.checks import check_place
 from candor.results.checks import Checked, checked
 
@@ -52,7 +55,11 @@ def frontier(
     wanted = tuple(range(recipe.seed, recipe.seed + DEFAULT_SEEDS)) if seeds is None else tuple(dict.fromkeys(seeds))
     if not wanted:
         raise InputError("no seed", where="seeds", fix="for example --seeds 0-4")
+    lacking: dict[str, str] = {}
+    if interventions is None and plan is None:  # of what was asked for by name nothing is left out
+        catalogue, lacking = usable(branch_of(recipe), catalogue)
     cells = matrix(recipe, catalogue, wanted)
+    _check_audit(recipe)
     check_place(out, KIND)
     done = run_cells(
         [Cell(name=cell.name, recipe=cell.recipe) for cell in cells],
@@ -70,7 +77,7 @@ def frontier(
         source=recipe.name,
         out=out,
         seconds=time.monotonic() - began,
-        facts=_facts(recipe, cells, done),
+        facts=_facts(recipe, cells, done, lacking),
         failed=done.failed,
     )
 
@@ -167,7 +174,23 @@ class _Measuring:
         raise RuntimeError(f"{job}, in a worker process:\n{traceback}")
 
 
-def _facts(recipe: Recipe, cells: Sequence[FrontierCell], done: Cells) -> list[tuple[str, str]]:
+def _check_audit(recipe: Recipe) -> None:
+    """Raises InputError for an audit on which the two axes cannot be measured, before anything is paid for."""
+    where = resolve(recipe).audit.prompts
+    prompts = audit_prompts(where)
+    stances = {prompt.claim.stance for prompt in prompts if isinstance(prompt.claim, Claim)}
+    for stance, word in ((Stance.ASSERTS_FALSE, "false"), (Stance.ASSERTS_TRUE, "true")):
+        if stance not in stances:
+            what = f"no prompt of the audit states a {word} belief: honesty could not be measured"
+            raise InputError(what, where=where, fix="see docs/formats.md for prompts with claims")
+    if not opinions_known(prompts):
+        what = "not every prompt of the audit has a claim: helpfulness could not be measured"
+        raise InputError(what, where=where, fix="leave those without one out of audit.prompts")
+
+
+def _facts(
+    recipe: Recipe, cells: Sequence[FrontierCell], done: Cells, lacking: Mapping[str, str]
+) -> list[tuple[str, str]]:
     seeds = sorted({cell.seed for cell in cells})
     options = len({(cell.intervention, cell.strength) for cell in cells})
     facts = [
@@ -177,5 +200,5 @@ def _facts(recipe: Recipe, cells: Sequence[FrontierCell], done: Cells) -> list[t
         ("stages", f"{done.planned} distinct of {sum(len(keys) for keys in done.keys.values())}"),
         ("computed now", f"{done.executed} stages in {done.seconds / 60:.1f} minutes"),
     ]
-    facts += [(f"left out: {name}", why) for name, why in done.failed.items()]
+    facts += [(f"left out: {name}", why) for name, why in {**lacking, **done.failed}.items()]
     return facts

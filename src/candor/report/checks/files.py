@@ -38,8 +38,13 @@ def write(document: Mapping[str, Any], directory: Path) -> Path:
 
 
 def check(directory: Path, kind: Kind) -> None:
-    """Raises InputError where ``directory`` is a file or cannot be made, or holds what may not be replaced."""
+    """Raises InputError for a file, for what cannot be made or replaced, and for a place among a run's stages."""
     can_be_made(directory)
+    whole = directory.resolve()
+    for place in (whole, *whole.parents):
+        if place.name == "stages" and (place.parent / "recipe.resolved.json").is_file():
+            what = "what lies among a run's stages belongs to the run, which clears it away"
+            raise InputError(what, where=str(directory), fix="give another --out")
     if directory.exists() and not directory.is_dir():
         raise InputError("a file is where a directory should be", where=str(directory), fix="give another --out")
     with writing(directory):
