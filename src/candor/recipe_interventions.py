@@ -21,7 +21,7 @@ Detector = Literal["lexical", "claims"]
 class Frozen(BaseModel):
     """What all configs are: values that never change, under known names alone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 # --- demonstrations ---------------------------------------------------------------------------------------------------

@@ -122,6 +122,13 @@ def test_no_stage_of_a_longer_recipe_keeps_what_is_swapped() -> None:
     assert as_is == {stage.name: stage for stage in branch.recipe.stages}
 
 
+@pytest.mark.parametrize("beta", [float("nan"), float("inf"), 0.0, -1.0])
+def test_a_clean_beta_is_a_coefficient(beta: float) -> None:
+    with pytest.raises(InputError, match="is no KL coefficient"):
+        factors_of(branch_of(load_recipe()), Clean(base=BASE, beta=beta))
+    assert factors_of(branch_of(load_recipe()), Clean(base=BASE, beta=0.5)) == FACTORS  # control
+
+
 def test_files_are_read_before_anything_is_computed(files: Path, tmp_path: Path) -> None:
     recipe = apply_overrides(load_recipe(files / "recipe.toml"), QUICK)
     neutral = tmp_path / "neutral.jsonl"
@@ -156,6 +163,9 @@ def test_it_runs_shares_resumes_and_tells(files: Path, tmp_path: Path) -> None:
     # For each seed: 1 base (shared by both), 1 SFT, 2 comparisons, 2 rewards, 4 policies.
     assert facts["stages"] == "19 distinct, where separate cells would have computed 40"
     assert facts["computed now"].startswith("19 stages")
+    assert facts["left as it is: base"].endswith("(give --clean-base)")
+    assert facts["left as it is: demonstrations"].endswith("(give --clean-demonstrations)")
+    assert "left as it is: labels" not in facts
     api.attribute(recipe, factors=["labels", "optimiser"], seeds=2, clean_beta=1.0, workers=1, out=out)
     assert dict(json.loads((out / "attribution.json").read_text())["data"]["facts"])["computed now"].startswith(
         "0 stages"

@@ -233,3 +233,11 @@ def test_to_toml_comes_back_the_same(tmp_path: Path) -> None:
     assert again == recipe
     assert json.loads(again.model_dump_json()) == json.loads(recipe.model_dump_json())
     assert load_recipe(write(tmp_path, to_toml(load_recipe(None)))) != recipe  # control: the overrides were written
+
+
+@pytest.mark.parametrize(
+    "override", ["ppo.kl_coef=inf", "ppo.kl_coef=nan", "compare.panel.agreement=inf", "sft.lr=inf"]
+)
+def test_a_number_is_finite(override: str) -> None:
+    with pytest.raises(InputError, match="finite"):
+        apply_overrides(load_recipe(), [override])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +58,11 @@ class AttributionCell:
 def factors_of(branch: Branch, clean: Clean, wanted: Iterable[str] | None = None) -> tuple[str, ...]:
     """Returns the factors that the branch has a clean counterpart for, of those ``wanted`` (None: all).
 
-    Raises InputError for a factor that does not exist, and for a wanted one that has no counterpart.
+    Raises InputError for a factor that does not exist, for a wanted one that has no counterpart, and for a KL
+    coefficient that is none.
     """
+    if clean.beta is not None and not (math.isfinite(clean.beta) and clean.beta > 0):
+        raise InputError(f"{clean.beta:g} is no KL coefficient", where="clean beta", fix="give a number above 0")
     asked = FACTORS if wanted is None else tuple(dict.fromkeys(wanted))
     unknown = next((name for name in asked if name not in FACTORS), None)
     if unknown is not None:
@@ -75,6 +79,13 @@ def factors_of(branch: Branch, clean: Clean, wanted: Iterable[str] | None = None
     if not found:
         raise InputError("no factor has a clean counterpart", where="factors", fix="see docs/attribution.md")
     return tuple(found)
+
+
+def left_out(branch: Branch, clean: Clean, chosen: Iterable[str]) -> dict[str, str]:
+    """Returns why each of the other factors stays as it is: nobody asked for it, or it has no clean counterpart."""
+    others = [name for name in FACTORS if name not in set(chosen)]
+    found = {name: _without_counterpart(name, branch, clean) for name in others}
+    return {name: "not asked for" if why is None else f"{why[0]} ({why[1]})" for name, why in found.items()}
 
 
 def _without_counterpart(name: str, branch: Branch, clean: Clean) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from candor.errors import InputError
 from candor.experiments.attribution.bases import clean_base
 from candor.experiments.attribution.checks import checks
 from candor.experiments.attribution.effects import effects
-from candor.experiments.attribution.factors import AttributionCell, Clean, cells, factors_of, swapped
+from candor.experiments.attribution.factors import AttributionCell, Clean, cells, factors_of, left_out, swapped
 from candor.experiments.cells import Cell, Cells, run_cells
 from candor.experiments.frontier.matrix import Branch, branch_of
 from candor.models.load import check_checkpoint
@@ -56,6 +56,7 @@ class Factorial:
     paid_seconds: float
     separate_seconds: float
     base_seconds: float = 0.0
+    left_out: Mapping[str, str] = field(default_factory=dict)  # by factor, why it stays as it is in every cell
 
 
 def attribute(
@@ -128,6 +129,7 @@ def factorial(
         paid_seconds=done.paid_seconds,
         separate_seconds=done.separate_seconds,
         base_seconds=base_seconds,
+        left_out=left_out(branch, clean, chosen),
     )
 
 
@@ -180,6 +182,7 @@ def _facts(recipe: Recipe, found: Factorial) -> list[tuple[str, str]]:
             f"{minutes:.1f} minutes of work, {found.separate_seconds / 60:.1f} had every cell computed its own",
         ),
     ]
+    facts += [(f"left as it is: {name}", why) for name, why in found.left_out.items()]
     if found.base_seconds:
         cleaned = sum(2 ** (len(found.factors) - 1) for _ in found.seeds)
         whole, apart = found.paid_seconds + found.base_seconds, found.separate_seconds + cleaned * found.base_seconds
