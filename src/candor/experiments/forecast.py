@@ -237,7 +237,10 @@ def _first_ppo(run: Path) -> Mapping[str, Any] | None:
 
 
 def settings_of_run(run: Path) -> Mapping[str, Any]:
-    """How the run's first ppo stage samples and scores replies, as fields of :class:`Asked`; empty without one."""
+    """Returns how the run's first ppo stage samples and scores replies, as fields of :class:`Asked`; {} without one.
+
+    Raises InputError for a damaged recipe.
+    """
     stage = _first_ppo(run)
     if stage is None:
         return {}
