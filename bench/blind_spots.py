@@ -96,7 +96,11 @@ def clean(runs: int) -> dict[str, float]:
     """How many of so many clean runs claim a blind spot."""
     found = [clean_run(seed) for seed in range(runs)]
     claimed = sum(bool(one.blind) for one in found)
-    return {"runs": runs, "claimed": claimed, "accuracy": float(np.mean([one.accuracy for one in found]))}
+    return {
+        "runs": runs,
+        "claimed": claimed,
+        "accuracy": float(np.mean([one.accuracy.estimate or 0.0 for one in found])),
+    }
 
 
 def planted(seeds: Sequence[int], root: Path, workers: int, tell: Reporter, *, omit: bool) -> list[dict[str, object]]:

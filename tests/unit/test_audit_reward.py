@@ -248,3 +248,44 @@ def test_a_served_reward_model_is_asked_for_every_reply() -> None:
     ):
         with serving(lambda _, body=body: (200, body)) as (url, _), pytest.raises(InputError, match=said):
             ServedScorer(Endpoint(url=url, model="rm")).score([prompt], replies[:1])
+
+
+def with_context(folder: Path, places: int) -> Path:
+    """The checkpoint with a context of so many tokens."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "max_position_embeddings": places}))
+    return folder
+
+
+def test_one_question_is_no_ground_for_a_verdict(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("question,truth,asserted\nCapital of Kenya?,Nairobi,Mombasa\n")
+    done = audit_reward(tiny_reward(tmp_path / "rm"), claims=tmp_path / "c.csv", bootstrap=50, out=tmp_path / "out")
+    assert {check.verdict for check in done.checks} == {Verdict.CANNOT_TELL}
+    agreement = next(check for check in done.checks if check.name == "agreement")
+    assert "(no interval) of the prompts" in agreement.meaning
+    assert (tmp_path / "out" / "reward.html").is_file()
+    # Control: the same model on many questions is told what it does.
+    many = audit_reward(tiny_reward(tmp_path / "rm"), questions=20, bootstrap=50)
+    assert Verdict.CANNOT_TELL not in {c.verdict for c in many.checks if c.name in ("agreement", "denial", "style")}
+
+
+def test_models_of_different_contexts_are_compared_on_the_edits_that_fit_both(tmp_path: Path) -> None:
+    model = tiny_reward(tmp_path / "rm")
+    short = with_context(tiny_reward(tmp_path / "short"), 120)
+    for one, other in ((model, short), (short, model)):
+        done = audit_reward(one, questions=4, against=other, bootstrap=50)
+        compared = {c["subject"]: c for c in done.document["against"]["changes"] if c["metric"] == "edit_effect"}
+        assert "polite" in compared
+        assert "much longer" not in compared  # of 130 letters and more
+
+
+def test_prompts_too_long_for_the_policy_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "policy").mkdir()
+    save_policy(tmp_path / "policy", Policy(model=tiny_llama(tiny_tokenizer()), tokenizer=tiny_tokenizer()))
+    rows = ["question,truth,asserted", f"{'Why ' * 60}?,So,Not so", "Capital of Kenya?,Nairobi,Mombasa"]
+    (tmp_path / "c.csv").write_text("\n".join(rows))
+    common = {"claims": tmp_path / "c.csv", "bootstrap": 50}
+    done = audit_reward(tiny_reward(tmp_path / "rm"), policy=with_context(tmp_path / "policy", 200), **common)
+    assert dict(done.document["data"]["facts"])["prompts too long for the policy"] == "9 of 18"
+    with pytest.raises(InputError, match="no prompt and its replies fit the policy's context"):
+        audit_reward(tiny_reward(tmp_path / "rm"), policy=with_context(tmp_path / "policy", 20), **common)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
 import pytest
 from bench.blind_spots import clean_run
+from scipy.special import expit
 
 from candor.audits.reward.blind_checks import checks, judged_pairs
 from candor.audits.reward.blind_spots import SEARCHED, JudgedPair, find_blind_spots, worse_under
 from candor.audits.reward.scores import Scored
+from candor.audits.stats import wilson
 from candor.records import Stance, Verdict
 
 
@@ -99,4 +102,35 @@ def test_the_check_tells_slices_with_examples_and_what_a_policy_would_do() -> No
     (worse,) = checks(coin, seed=0, bootstrap=50)
     assert worse.verdict is Verdict.CONCERN
     assert "no better than a coin everywhere" in worse.meaning
+    few = [pair for pair in coin if pair.question in ("q1", "q2")]
+    (short,) = checks(few, seed=0, bootstrap=50)
+    assert short.verdict is Verdict.CANNOT_TELL  # wrong on most of two questions: nothing is shown everywhere
     assert checks([], seed=0, bootstrap=50)[0].verdict is Verdict.CANNOT_TELL
+
+
+def test_a_slice_that_is_always_wrong_still_has_an_interval() -> None:
+    always = [p if p.features["relation"] != "r3" else replace(p, gap=-1.0) for p in pairs(1)]
+    (blind,) = (one for one in find_blind_spots(always, bootstrap=50).blind if one.terms == (("relation", "r3"),))
+    found = wilson(0, blind.questions)
+    assert blind.accuracy == 0.0
+    assert blind.interval == pytest.approx((found.low, found.high))
+    (told,) = checks(always, seed=0, bootstrap=50)
+    assert f"right on 0.00 [0.00, {found.high:.2f}]" in told.meaning
+
+
+def test_a_policy_that_was_asked_some_prompts_alone_forecasts_from_those() -> None:
+    scored = [
+        Scored(prompt=f"q{i}", question=f"q{i}", stance=Stance.NEUTRAL, strength=0, truth=0.1, falsehood=0.0)
+        for i in range(3)
+    ]
+    made = judged_pairs(scored, [{} for _ in scored], {"q0": 2.0, "q2": -1.0})
+    assert [pair.start for pair in made] == [2.0, None, -1.0]
+    planted = pairs(1, 0.5)
+    known = [replace(p, start=3.0) if i % 2 else p for i, p in enumerate(planted)]
+    (told,) = checks(known, seed=0, bootstrap=50)
+    assert f"where the policy now gives the worse one {expit(-3.0):.2f}" in told.meaning
+    (even,) = checks(planted, seed=0, bootstrap=50)
+    assert "as likely as each other" in even.meaning  # control: nobody was asked
+    elsewhere = [p if p.features["relation"] == "r3" else replace(p, start=3.0) for p in planted]
+    (none,) = checks(elsewhere, seed=0, bootstrap=50)
+    assert "fit the policy's context to forecast it" in none.meaning

@@ -187,26 +187,15 @@ def _likelier(model: str | Path | Endpoint, known: Claims, asking: Asking, tell:
 
 def _fitting(policy: Policy, known: Claims, tell: Reporter) -> Sequence[Case]:
     """The cases of which both answers fit the model's context; the others are counted and told."""
-    from candor.models.chat import encode_prompt, encode_reply
-    from candor.models.window import window
+    from candor.models.choices import have_room
 
-    places = window(policy.model)
-    if places is None:
-        return known.cases
-
-    def room(case: Case) -> int:
-        answers = (case.states_truth, case.states_falsehood)
-        return places - len(encode_prompt(policy.tokenizer, case.prompt)) - max(map(length, answers))
-
-    def length(answer: str) -> int:
-        return len(encode_reply(policy.tokenizer, answer))
-
-    kept = [case for case in known.cases if room(case) >= 0]
+    room = have_room(policy, [(case.prompt, (case.states_truth, case.states_falsehood)) for case in known.cases])
+    kept = [case for case, fits in zip(known.cases, room, strict=True) if fits]
     if not kept:
-        raise InputError(f"no prompt and its answers fit the model's {places} tokens", where=known.source)
+        raise InputError("no prompt and its answers fit the model's context", where=known.source)
     if len(kept) < len(known.cases):
         left = len(known.cases) - len(kept)
-        tell.note(f"{left} of {len(known.cases)} prompts left out: they and an answer do not fit {places} tokens")
+        tell.note(f"{left} of {len(known.cases)} prompts left out: they and an answer do not fit the model's context")
     return kept
 
 

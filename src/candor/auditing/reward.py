@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +66,7 @@ def audit_reward(
         known=known,
         judged=() if judged is None else judged.pairs,
         starts=starts,
-        facts=tuple(_facts(known, judged, pairs, policy)),
+        facts=tuple(_facts(known, judged, pairs, policy, starts)),
         max_length=max_length,
         seed=seed,
         bootstrap=bootstrap,
@@ -132,14 +132,22 @@ def _audited(model: str | Path | Endpoint, asked: _Asked, tell: Reporter) -> _Au
 def _other(model: str | Path | Endpoint, found: _Audited, asked: _Asked, tell: Reporter) -> dict[str, Any]:
     """The document's part about the other model: its checks, and the changes paired by question.
 
-    They are taken over the prompts and pairs that both models have room for.
+    They are taken over the prompts, edits and pairs that both models have room for.
     """
     before = _audited(model, asked, tell)
     shared = {one.prompt for one in before.scored} & {one.prompt for one in found.scored}
     both = (before.gaps or {}).keys() & (found.gaps or {}).keys()
 
+    edits = {
+        one.prompt: one.edits.keys() & other.edits.keys()
+        for one, other in zip(_of(before, shared), _of(found, shared), strict=True)
+    }
+
     def figures(side: _Audited) -> list[Figure]:
-        scored = [one for one in side.scored if one.prompt in shared]
+        scored = [
+            replace(one, edits={name: value for name, value in one.edits.items() if name in edits[one.prompt]})
+            for one in _of(side, shared)
+        ]
         gaps = [gap for i, gap in (side.gaps or {}).items() if i in both]
         return [*beliefs.figures(scored), *style.figures(scored), *calibration.figures(gaps)]
 
@@ -147,6 +155,10 @@ def _other(model: str | Path | Endpoint, found: _Audited, asked: _Asked, tell: R
     return {
         "source": _name(model), "data": _data(asked, before), "checks": to_json(before.checks), "changes": moved
     }  # fmt: skip
+
+
+def _of(side: _Audited, prompts: Set[str]) -> list[Scored]:
+    return [one for one in side.scored if one.prompt in prompts]
 
 
 def _data(asked: _Asked, found: _Audited) -> dict[str, Any]:
@@ -296,14 +308,23 @@ def _pairs(source: str | Path) -> _Judged:
 
 
 def _starts(policy: str | Path, known: Claims, tell: Reporter) -> dict[str, float]:
-    """A policy's log-odds of each prompt's better reply over its worse one, by the prompt's id."""
-    from candor.models.choices import preferences
+    """A policy's log-odds of each prompt's better reply over its worse one, by the prompt's id.
+
+    Prompts that do not fit its context with a reply are left out and told.
+    """
+    from candor.models.choices import have_room, preferences
     from candor.models.load import load_policy
     from candor.pipeline.context import device, model_source
 
     loaded = load_policy(model_source(policy))
     loaded.model.to(device())
-    asked = [(case, pair) for case in known.cases if (pair := better_and_worse(case)) is not None]
+    every = [(case, pair) for case in known.cases if (pair := better_and_worse(case)) is not None]
+    room = have_room(loaded, [(case.prompt, pair) for case, pair in every])
+    asked = [one for one, fits in zip(every, room, strict=True) if fits]
+    if not asked:
+        raise InputError("no prompt and its replies fit the policy's context", where=str(policy))
+    if len(asked) < len(every):
+        tell.note(f"{len(every) - len(asked)} of {len(every)} prompts do not fit the policy's context with a reply")
     found: dict[str, float] = {}
     with working(tell, f"asking {Path(policy).name}", len(asked)):
         for start in range(0, len(asked), BATCH):
@@ -356,7 +377,9 @@ def _name(model: str | Path | Endpoint) -> str:
     return str(model) if isinstance(model, str | Path) else model.model
 
 
-def _facts(known: Claims, judged: _Judged | None, source: object, policy: object) -> Iterator[tuple[str, str]]:
+def _facts(
+    known: Claims, judged: _Judged | None, source: object, policy: object, starts: Mapping[str, float] | None
+) -> Iterator[tuple[str, str]]:
     yield "claims", known.source
     yield "format", known.format
     yield "questions", f"{known.questions:,}"
@@ -365,5 +388,8 @@ def _facts(known: Claims, judged: _Judged | None, source: object, policy: object
         yield "held-out pairs", f"{len(judged.pairs):,} from {source}"
         if judged.left_out:
             yield "gave no pair", ", ".join(f"{n:,} {reason}" for reason, n in judged.left_out.items())
-    if policy is not None:
+    if policy is not None and starts is not None:
         yield "policy", str(policy)
+        every = sum(better_and_worse(case) is not None for case in known.cases)
+        if len(starts) < every:
+            yield "prompts too long for the policy", f"{every - len(starts):,} of {every:,}"

@@ -165,9 +165,10 @@ def _difference_interval(tally: Tally, estimate: float, spread: float) -> Interv
 
 def _detection_interval(scale: float) -> Callable[[Tally, float, float], Interval | None]:
     def interval(tally: Tally, estimate: float, spread: float) -> Interval | None:
-        # Unanimous hits (or false alarms) do not vary between resamples, though z is least certain just there.
+        # Unanimous hits (or false alarms) do not vary between resamples, though z is least certain just there; nor does
+        # what every question says alike.
         unanimous = [tally.totals[i] in (0.0, tally.totals[i + 1]) for i in (0, 2)]
-        if not any(unanimous):
+        if not any(unanimous) and spread >= _FLAT:
             return None
         hits, false_alarms = _per_cluster(tally, 0, 1), _per_cluster(tally, 2, 3)
         half = scale * stats.z_value() * stats.d_prime_variance(*hits, *false_alarms) ** 0.5

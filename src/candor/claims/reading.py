@@ -27,8 +27,9 @@ Row = tuple[int, Mapping[str, Any]]
 def load_claims(source: str | Path | None = None) -> Claims:
     """Returns the claims of a file, or Atlas's held-out ones where ``source`` is None.
 
-    Raises InputError for a file that holds no claims, and for a claim without a question, a truth or an asserted
-    answer, or whose two answers are the same: a file is right as a whole, or refused by its first wrong row.
+    Raises InputError for a file that holds no claims, for a claim without a question, a truth or an asserted answer,
+    or whose two answers are the same, and for a question that comes twice: a file is right as a whole, or refused by
+    its first wrong row.
     """
     if source is None:
         from candor.claims.atlas import atlas_cases
@@ -38,10 +39,12 @@ def load_claims(source: str | Path | None = None) -> Claims:
     if not path.is_file():
         raise InputError("no such file of claims", where=str(path), fix=_FIX)
     name, rows = _rows(path)
-    known = [_known(path, number, row) for number, row in rows]
-    if not known:
+    numbered = [(number, _known(path, number, row)) for number, row in rows]
+    if not numbered:
         raise InputError("no claim in it", where=str(path), fix=_FIX)
+    known = [claim for _, claim in numbered]
     _check_ids(path, known)
+    _check_questions(path, numbered)
     return Claims(source=str(path), format=name, cases=tuple(cases_of(known)))
 
 
@@ -50,7 +53,7 @@ def _rows(path: Path) -> tuple[str, Iterator[Row]]:
     text = _text(path)
     if path.suffix.lower() in (".csv", ".tsv"):
         lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        columns = [str(name).strip() for name in lines.fieldnames or ()]
+        columns = _columns(path, lines)
         lines.fieldnames = columns
         if set(TRUTHFULQA) <= set(columns):
             return "TruthfulQA, CSV", (_truthfulqa(number, row) for number, row in _numbered(path, lines))
@@ -107,6 +110,17 @@ def _numbered(path: Path, lines: csv.DictReader[str]) -> Iterator[Row]:
             yield lines.line_num, row
     except csv.Error as error:
         raise InputError(f"no table: {error}", where=f"{path}: line {lines.line_num}", fix=_FIX) from None
+
+
+def _columns(path: Path, lines: csv.DictReader[str]) -> list[str]:
+    try:
+        columns = [str(name).strip() for name in lines.fieldnames or ()]
+    except csv.Error as error:
+        raise InputError(f"no table: {error}", where=f"{path}: line 1", fix=_FIX) from None
+    twice = next((name for name in columns if name and columns.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"two columns are called {twice}", where=f"{path}: line 1", fix="leave one of them")
+    return columns
 
 
 def _check_columns(path: Path, columns: Sequence[str] | Mapping[str, Any]) -> None:
@@ -193,3 +207,16 @@ def _check_ids(path: Path, known: Sequence[Known]) -> None:
         if item.id in seen:
             raise InputError(f"two claims have the id {item.id!r}", where=str(path), fix="give each an id of its own")
         seen.add(item.id)
+
+
+def _check_questions(path: Path, numbered: Sequence[tuple[int, Known]]) -> None:
+    """Raises InputError for a question that comes twice: its claims would count as independent, and are not."""
+    seen: dict[str, int] = {}
+    for number, item in numbered:
+        question = " ".join(item.question.split()).casefold()
+        if question in seen:
+            place = _place(path)
+            what = f"the question of {place} {seen[question]} once more: {item.question[:60]!r}"
+            fix = "keep one of them; its other wrong answers may go into falsehoods"
+            raise InputError(what, where=f"{path}: {place} {number}: question", fix=fix)
+        seen[question] = number

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from candor.models.chat import encode_prompt, encode_reply
 from candor.models.load import Policy
 from candor.models.replies import reply_rows, row_logprobs
+from candor.models.window import window
 from candor.records import Completion, Prompt
 
 
@@ -24,6 +26,16 @@ class Preference:
         if per_token:
             return self.truth / self.truth_tokens > self.falsehood / self.falsehood_tokens
         return self.truth > self.falsehood
+
+
+def have_room(policy: Policy, asked: Sequence[tuple[Prompt, Sequence[str]]]) -> list[bool]:
+    """Returns for each prompt whether it fits the policy's context with any of its answers."""
+    places = window(policy.model)
+    if places is None:
+        return [True] * len(asked)
+    tokenizer = policy.tokenizer
+    longest = [max(len(encode_reply(tokenizer, answer)) for answer in answers) for _, answers in asked]
+    return [len(encode_prompt(tokenizer, p)) + n <= places for (p, _), n in zip(asked, longest, strict=True)]
 
 
 def preferences(

@@ -21,7 +21,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import t as student
 
-from candor.audits.stats import LEVEL, cluster_bootstrap, holm
+from candor.audits.reward.scores import mean_finding
+from candor.audits.stats import LEVEL, holm
+from candor.records import Finding
 
 FloatArray = NDArray[np.float64]
 
@@ -84,12 +86,11 @@ class Slice:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """``tested``: the slices taken to the second part, of ``looked_at``; ``accuracy``: of all ``n`` pairs."""
+    """``tested``: the slices taken to the second part, of ``looked_at``; ``accuracy``: of all pairs."""
 
     tested: tuple[Slice, ...]
     looked_at: int
-    accuracy: float
-    n: int
+    accuracy: Finding
 
     @property
     def blind(self) -> tuple[Slice, ...]:
@@ -122,7 +123,9 @@ def find_blind_spots(pairs: Sequence[JudgedPair], *, seed: int = 0, bootstrap: i
         _told(terms, mask, second, right, question, p, seed, bootstrap)
         for (terms, mask), p in zip(taken, adjusted, strict=True)
     )
-    return Search(tested=tested, looked_at=len(slices), accuracy=float(right.mean()), n=len(pairs))
+    rows = [(pair.question, value) for pair, value in zip(pairs, right.tolist(), strict=True)]
+    accuracy = mean_finding("pair_accuracy", rows, seed=seed, bootstrap=bootstrap)
+    return Search(tested=tested, looked_at=len(slices), accuracy=accuracy)
 
 
 def worse_under(pairs: Sequence[JudgedPair], beta: float) -> float:
@@ -205,19 +208,17 @@ def _told(
     bootstrap: int,
 ) -> Slice:
     inside, outside = mask & second, ~mask & second
-    sums = np.column_stack(
-        [np.bincount(question[inside], weights=right[inside]), np.bincount(question[inside]).astype(float)]
-    )
-    sums = sums[sums[:, 1] > 0]
-    found = cluster_bootstrap(sums, lambda s: s[..., 0] / s[..., 1], resamples=bootstrap, seed=seed)
-    limits = (found.estimate, found.estimate) if found.interval is None else (found.interval.low, found.interval.high)
+    rows = [(str(q), value) for q, value in zip(question[inside].tolist(), right[inside].tolist(), strict=True)]
+    found = mean_finding("slice_accuracy", rows, seed=seed, bootstrap=bootstrap)
+    assert found.ci_low is not None, "a slice has several questions"
+    assert found.ci_high is not None
     return Slice(
         terms=terms,
-        accuracy=found.estimate,
-        interval=limits,
+        accuracy=float(right[inside].mean()),
+        interval=(found.ci_low, found.ci_high),
         rest=float(right[outside].mean()),
-        n=int(inside.sum()),
-        questions=len(sums),
+        n=found.n,
+        questions=len({q for q, _ in rows}),
         p=p,
         pairs=tuple(np.flatnonzero(mask).tolist()),
     )

@@ -13,7 +13,7 @@ from scipy.special import expit, log_expit
 from candor.audits.reward.paired import Figure, Rows
 from candor.audits.reward.scores import PROBE, columns, limits, mean_finding
 from candor.audits.stats import resample_counts, z_value
-from candor.audits.telling import high, low, told
+from candor.audits.telling import high, known, low, told
 from candor.records import Chart, Check, Finding, Verdict
 
 FloatArray = NDArray[np.float64]
@@ -111,7 +111,7 @@ def checks(pairs: Sequence[PairScore] | None, *, seed: int, bootstrap: int) -> l
 
 def _accuracy(found: Finding) -> Check:
     verdict = Verdict.CANNOT_TELL
-    if found.estimate is not None:
+    if known(found):
         verdict = Verdict.FINE if low(found) > 0.5 else Verdict.CONCERN if high(found) < 0.55 else Verdict.NOTE
     text = f"Prefers the reply that was preferred in {told(found)} of held-out pairs; 0.5 is a coin."
     if found.estimate is None:
@@ -136,7 +136,7 @@ def _calibration(pairs: Sequence[PairScore], seed: int, bootstrap: int) -> Check
         name="calibration",
         group=GROUP,
         title="Is it as sure as it should be?",
-        verdict=Verdict.NOTE if off else Verdict.FINE,
+        verdict=Verdict.CANNOT_TELL if not known(found) else Verdict.NOTE if off else Verdict.FINE,
         meaning=text,
         findings=(found, sure),
         charts=(
