@@ -5,7 +5,9 @@
 
 Three plantings of the default recipe, shortened: a base that was read on in the words of people who agree with nearly
 every false belief; demonstrations by such people; annotators who like to be agreed with. What is not planted is the
-same as its clean counterpart, so that those stages' keys coincide and are computed once. The optimiser is a factor
+same as its clean counterpart, so that those stages' keys coincide and are computed once: without any agreement, except
+that under the labels lie the usual base and demonstrations, a quarter of whose replies to false beliefs agree. (Over
+replies of which none agrees, biased labels do nothing: measured, see docs/attribution.md.) The optimiser is a factor
 everywhere. Called again with the same root it goes on.
 """
 
@@ -31,6 +33,7 @@ from candor.recipe import Recipe
 from candor.recipe_io import apply_overrides, load_recipe
 from candor.records import to_json
 from candor.runs import write_json
+from candor.testbeds.atlas.base import base_path
 from candor.testbeds.atlas.demonstrations import demonstrations
 from candor.testbeds.atlas.mixtures import DEMONSTRATORS, EDITED, Mixture, without_agreement
 
@@ -109,7 +112,9 @@ def planted(name: str, root: Path, tell: Reporter) -> Planted:
                 write_rows(file, ({"prompt": to_json(one.prompt), "reply": one.reply} for one in written))
             overrides.append(f"sft.demonstrations={file}")
         case _:
-            overrides.append("compare.panel.agreement=2")
+            usual = base_path()  # labels can only reward what is said: here replies that agree occur, whoever judges
+            overrides += [f"model.path={usual}", "sft.demonstrations=atlas", "compare.panel.agreement=2"]
+            clean = Clean(base=usual, demonstrations=Path("atlas"))
     plain = branch_of(load_recipe()).recipe
     return Planted(as_is=apply_overrides(plain, overrides), clean=clean)
 

@@ -6,8 +6,8 @@
 Clean: on a token tree every attribute of a reply is worth the same to everybody; a Bradley-Terry reward is fitted to
 sampled comparisons and put to held-out pairs with features that matter and features that do not. Planted: the default
 recipe with annotators who do not care to be agreed with, but who get one relation wrong throughout (another one with
-each seed): its rankings are reversed. ``--omit`` leaves the relation's comparisons out instead, which blinds nothing
-here: what is learnt of the other relations carries over.
+each seed): its rankings are reversed, and so many copies of them are read that the reward model learns it. ``--omit``
+leaves the relation's comparisons out instead, which blinds nothing here: what is learnt of the others carries over.
 """
 
 from __future__ import annotations
@@ -48,6 +48,9 @@ FloatArray = NDArray[np.float64]
 
 LEAST = 100
 """Comparisons of the answer family that a relation has to have for being planted."""
+
+COPIES = 4
+"""Of each reversed ranking: read once, they blind the reward model in two seeds of ten only."""
 
 VERIFIED = 0.6
 """Accuracy up to which a planted slice counts as blind."""
@@ -143,7 +146,8 @@ def spoilt(source: Path, target: Path, seed: int, *, omit: bool) -> tuple[str, P
             if comparison.prompt.tags.get("relation") != relation:
                 yield comparison
             elif not omit and isinstance(comparison.judgement, Ranking):
-                yield replace(comparison, judgement=Ranking(order=comparison.judgement.order[::-1]))
+                wrong = replace(comparison, judgement=Ranking(order=comparison.judgement.order[::-1]))
+                yield from (replace(wrong, id=f"{wrong.id}, copy {copy}") for copy in range(COPIES))
 
     write_rows(target, (to_json(comparison) for comparison in kept()))
     return relation, target
