@@ -178,7 +178,8 @@ def serve(handle: int) -> None:
                 work, job = connection.recv()
                 connection.send(_outcome(work, job))
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway, and without a traceback from its clearing up
+        with suppress(Terminated):  # it may come while it is being turned off
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends anyway, without a traceback from its clearing up
 
 
 def _end_with(parent: int) -> None:
