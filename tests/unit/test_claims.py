@@ -116,7 +116,6 @@ def test_a_row_that_is_no_claim_is_named(row: dict[str, str], said: str, tmp_pat
         ("claims.csv", "question,truth,asserted\n", "no claim in it"),
         ("claims.csv", "", "no field called question"),
         ("claims.csv", "question,truth,truth,asserted\na,b,c,d\n", "two columns are called truth"),
-        ("claims.csv", f"{'q' * 200_000},truth,asserted\n", "line 1: no table: field larger"),
         ("claims.csv", "question,truth,asserted\nIs it?,Yes,No\n\nis  it?,Yes,Nay\n", "line 4: .* of line 2 once more"),
         ("claims.csv", "question,truth,asserted\nIs it 1,000?,Yes,No\n", "line 2: 4 values under 3 columns"),
         ("claims.jsonl", json.dumps(ROWS[0]) + "\n\n{", "line 3: not valid JSON"),
@@ -131,6 +130,17 @@ def test_a_file_that_holds_no_claims_is_refused(name: str, content: str, said: s
     (tmp_path / name).write_text(content)
     with pytest.raises(InputError, match=said):
         load_claims(tmp_path / name)
+
+
+def test_a_field_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "claims.csv").write_text(f"{'q' * 2_000},truth,asserted\n")
+    monkeypatch.setattr("candor.claims.reading.LINE_LIMIT", 1_000)
+    before = csv.field_size_limit()
+    try:
+        with pytest.raises(InputError, match="line 1: no table: field larger"):
+            load_claims(tmp_path / "claims.csv")
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

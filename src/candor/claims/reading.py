@@ -11,6 +11,7 @@ from typing import Any
 
 from candor.claims.items import Claims, Known, cases_of
 from candor.errors import InputError
+from candor.jsonl import LINE_LIMIT
 from candor.storage import disk_failures
 
 ATLAS = "atlas"
@@ -52,6 +53,7 @@ def _rows(path: Path) -> tuple[str, Iterator[Row]]:
     """The layout's name and its rows, each with its line (its place, in a JSON file) and the fields of a claim."""
     text = _text(path)
     if path.suffix.lower() in (".csv", ".tsv"):
+        csv.field_size_limit(LINE_LIMIT)  # of the process: whoever reads a table sets it
         lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
         columns = _columns(path, lines)
         lines.fieldnames = columns
