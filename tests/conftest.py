@@ -16,6 +16,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from hypothesis import settings
 
+from postgres import any_database, any_database_url, postgresql, postgresql_url  # noqa: F401
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
