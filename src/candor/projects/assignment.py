@@ -269,7 +269,7 @@ def _retests_wanted(connection: Connection, project: Project, member: Member) ->
     )
     counts = {purpose: count for purpose, count in connection.execute(query)}
     retests, total = counts.get("retest", 0), sum(counts.values())
-    return bool(retests < project.settings.retest_rate * (total + 1))
+    return bool(retests < project.settings.retest_rate * total)
 
 
 def _draw_in_turn(

@@ -116,7 +116,7 @@ def _connect(where: str, *, create: bool, clock: Callable[[], float]) -> Databas
         can_be_made(path)
     elif path.is_dir():
         raise InputError("is a directory", where=str(path), fix="name a file, such as collect.db")
-    elif path.stat().st_size and path.open("rb").read(16) != b"SQLite format 3\x00":
+    elif _begins(path) not in (b"", b"SQLite format 3\x00"):
         raise InputError("is no SQLite database", where=str(path), fix="name another file")
     engine = create_engine(
         f"sqlite:///{path}", pool_size=CONNECTIONS, max_overflow=30, connect_args={"check_same_thread": False}
@@ -124,6 +124,11 @@ def _connect(where: str, *, create: bool, clock: Callable[[], float]) -> Databas
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine, name=str(path), clock=clock)
+
+
+def _begins(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(16)
 
 
 def sqlite_path(where: str) -> Path | None:
