@@ -13,9 +13,10 @@ from sqlalchemy import insert, select
 from candor.projects.assignment import Nothing, Task, next_task
 from candor.projects.database import Database
 from candor.projects.items import Gold, ItemKind, NewItem, add_items
-from candor.projects.schema import accounts, items, submissions, tasks
+from candor.projects.schema import accounts
 from candor.projects.settings import Settings
 from candor.projects.setup import Member, Project, add_member, create_project, find_member
+from candor.projects.submissions import Receipt, Sent, submit
 from candor.records import Choice, Completion, Message, Prompt
 
 START = 1_800_000_000.0
@@ -47,6 +48,24 @@ class Site:
         task = self.next(who)
         assert isinstance(task, Task), task
         return task
+
+    def answer(
+        self, who: int, task: Task, *, best: int = 0, fence: int | None = None, submission_id: str = "", now: float = 0
+    ) -> Receipt:
+        """Prefers the response of an index (not a place)."""
+        sent = Sent(
+            submission_id=submission_id or new_id(),
+            task_id=task.id,
+            fence=task.fence if fence is None else fence,
+            kind="answer",
+            answer={"best": task.shown_order.index(best), "strength": 1},
+            timing={"total": 9.0, "visible": 8.0},
+        )
+        return self.send(who, sent, now=now)
+
+    def send(self, who: int, sent: Sent, *, now: float = 0) -> Receipt:
+        with self.database.writing() as connection:
+            return submit(connection, self.project, self.members[who], sent, now=now or self.now)
 
     def rows(self, table: Any) -> list[Any]:
         with self.database.reading() as connection:
@@ -82,6 +101,3 @@ def a_site(
 
 def new_id() -> str:
     return str(uuid.uuid4())
-
-
-__all__ = ["HOUR", "START", "Site", "a_site", "an_item", "items", "new_id", "submissions", "tasks"]

@@ -1,4 +1,4 @@
-"""Who gets what: the share that is drawn uniformly, the recorded propensity, retests, pools and caps, on both databases."""
+"""Who gets what: the share drawn uniformly, the recorded propensity, retests, pools and caps, on both databases."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from sqlalchemy import update
 from candor.projects.assignment import Nothing, Task, next_task
 from candor.projects.database import Database
 from candor.projects.schema import items
-from candor.projects.submissions import Sent, submit
-from labelling import HOUR, Site, a_site, an_item, new_id
+from labelling import HOUR, Site, a_site, an_item
 
 
 class _RolledBack(Exception): ...
@@ -36,22 +35,6 @@ def draws(site: Site, who: int, n: int, rng: random.Random) -> list[Task]:
         with pytest.raises(_RolledBack):
             once()
     return drawn
-
-
-def answer(
-    site: Site, who: int, task: Task, *, best: int = 0, fence: int | None = None, now: float | None = None
-) -> Any:
-    """Prefers the response of an index (not a place)."""
-    sent = Sent(
-        submission_id=new_id(),
-        task_id=task.id,
-        fence=task.fence if fence is None else fence,
-        kind="answer",
-        answer={"best": task.shown_order.index(best), "strength": 1},
-        timing={"total": 9.0, "visible": 8.0},
-    )
-    with site.database.writing() as connection:
-        return submit(connection, site.project, site.members[who], sent, now=site.now if now is None else now)
 
 
 def of_three_kinds(database: Database, **settings: Any) -> Site:
@@ -93,7 +76,7 @@ def test_propensities_leave_out_what_the_annotator_had(any_database: Database) -
     for _ in range(4):
         task = site.task(0)
         had.add(task.item.key)
-        answer(site, 0, task)
+        site.answer(0, task)
     with any_database.writing() as connection:  # what the answers told is undone: three kinds again
         for n, value in enumerate((0.3, 0.3, 0.2, 0.2, 0.2, 0.1, 0.1, 0.1)):
             connection.execute(update(items).where(items.c.key == f"i{n}").values(information=value))
@@ -130,7 +113,7 @@ def test_a_retest_comes_after_its_time_with_sides_swapped(any_database: Database
         task = site.task(0)
         assert task.purpose == "main"
         first[task.item.key] = task
-        answer(site, 0, task)
+        site.answer(0, task)
     nothing = site.next(0)
     assert isinstance(nothing, Nothing)
     assert nothing.why == "wait"
@@ -144,7 +127,7 @@ def test_a_retest_comes_after_its_time_with_sides_swapped(any_database: Database
         assert task.round == 1
         assert task.shown_order == tuple(reversed(first[task.item.key].shown_order))
         seen.append(task.item.key)
-        assert answer(site, 0, task).status == "counted"
+        assert site.answer(0, task).status == "counted"
     assert len(seen) == len(set(seen)) == 6  # 6 of 12 judgements: the rate
     assert all(row.labels == 1 for row in site.rows(items))  # a retest is none of the labels that an item needs
 
@@ -152,11 +135,11 @@ def test_a_retest_comes_after_its_time_with_sides_swapped(any_database: Database
 def test_retests_stop_at_their_rate(any_database: Database) -> None:
     site = a_site(any_database, main=20, retest_rate=0.2, retest_after_hours=1)
     for _ in range(20):
-        answer(site, 0, site.task(0))
+        site.answer(0, site.task(0))
     site.now += 2 * HOUR
     retests = 0
     while isinstance(task := site.next(0), Task):
-        answer(site, 0, task)
+        site.answer(0, task)
         retests += 1
     assert 4 <= retests <= 5  # 20% of all judgements
 
@@ -168,7 +151,7 @@ def test_gold_comes_at_its_rate_and_calibration_first(any_database: Database) ->
     for _ in range(153):
         task = site.task(0)
         purposes.append(task.purpose)
-        answer(site, 0, task)
+        site.answer(0, task)
     assert purposes[:3] == ["calibration"] * 3
     gold = purposes[3:].count("gold")
     assert abs(gold - 30) < 3.3 * (150 * 0.2 * 0.8) ** 0.5
@@ -189,7 +172,7 @@ def test_pools_hold(any_database: Database) -> None:
         seen = set()
         while isinstance(task := site.next(who), Task):
             seen.add(task.item.key)
-            answer(site, who, task)
+            site.answer(who, task)
         assert seen == {"i0", "i1"} | ({f"{own}{n}" for n in range(3)} if own else set())
 
 
@@ -198,7 +181,7 @@ def test_caps_hold(any_database: Database) -> None:
     site.members[1] = replace(site.members[1], cap=2)
     for who, cap in ((0, 4), (1, 2)):
         for _ in range(cap):
-            answer(site, who, site.task(who))
+            site.answer(who, site.task(who))
         nothing = site.next(who)
         assert isinstance(nothing, Nothing)
         assert nothing.why == "cap"
@@ -206,7 +189,7 @@ def test_caps_hold(any_database: Database) -> None:
 
 def test_batches_that_are_not_released_are_not_handed_out(any_database: Database) -> None:
     site = a_site(any_database, main=1, annotators=1, more=[an_item("later", batch=2)])
-    answer(site, 0, site.task(0))
+    site.answer(0, site.task(0))
     assert isinstance(site.next(0), Nothing)
     site.project = replace(site.project, batch=2)
     assert site.task(0).item.key == "later"
