@@ -120,3 +120,11 @@ def mine(connection: Connection, project: Project, member: Member) -> Mine:
         skipped=states.get("skipped", 0),
         left=left if cap is None else min(left, max(cap - done, 0)),
     )
+
+
+def done_count(connection: Connection, project: Project, member: Member) -> int:
+    """How many tasks an annotator has answered."""
+    query = select(func.count()).where(
+        tasks.c.account_id == member.account_id, tasks.c.project_id == project.id, tasks.c.state == "done"
+    )
+    return connection.execute(query).scalar_one()
