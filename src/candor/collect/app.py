@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from fastapi import FastAPI
 
-import candor
 from candor.collect.deps import Site
 from candor.collect.errors import add_handlers
 from candor.collect.routes import routers
@@ -30,7 +30,7 @@ def create_app(
     """
     app = FastAPI(
         title="candor collect",
-        version=candor.__version__,
+        version=version("candor-rlhf"),
         summary="Comparisons, rankings and ratings by people, and how far they can be trusted",
         openapi_url="/api/openapi.json",
         docs_url=None,
