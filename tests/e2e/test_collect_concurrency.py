@@ -8,16 +8,17 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from time import sleep
 
 import pytest
 from sqlalchemy import func, select, update
 
 from candor.errors import InputError
 from candor.projects.assignment import Nothing, Task, next_task
-from candor.projects.database import Database
+from candor.projects.database import Database, open_database
 from candor.projects.labels import read_labels
 from candor.projects.schema import items, submissions, tasks
-from candor.projects.submissions import Conflict, NotFound, Receipt, Sent, undo
+from candor.projects.submissions import Conflict, NotFound, Receipt, Sent, submit, undo
 from candor.records import Choice
 from labelling import Site, a_site, new_id
 
@@ -153,6 +154,27 @@ def sent_twice(site: Site, who: int, task: Task, *, best: int, submission_id: st
     receipts: list[Receipt] = []
     at_once(2, lambda _: receipts.append(site.answer(who, task, best=best, submission_id=submission_id, now=now)))
     return receipts
+
+
+def test_a_repeat_that_waits_for_the_first_takes_no_place(postgresql_url: str) -> None:
+    """The first is surplus, and the item has room by the time that its repeat gets its turn."""
+    database = open_database(postgresql_url, create=True)
+    site = a_site(database, main=1, annotators=2, overlap=1, lease_minutes=10)
+    task, submission_id = site.task(0), new_id()
+    site.now += 11 * MINUTE
+    other = site.task(1)
+    sent = Sent(submission_id=submission_id, task_id=task.id, fence=task.fence, kind="answer", answer={"best": 0})
+    skip = Sent(submission_id=new_id(), task_id=other.id, fence=other.fence, kind="skip", reason="no")
+    with ThreadPoolExecutor(1) as pool:
+        with database.writing() as connection:
+            first = submit(connection, site.project, site.members[0], sent, now=site.now)
+            repeat = pool.submit(site.send, 0, sent)
+            sleep(0.3)  # it waits for the first, or not at all
+            site.send(1, skip)
+        assert repeat.result() == replace(first, replayed=True)
+    assert first.status == "surplus"
+    check(site)
+    database.close()
 
 
 def test_a_replay_changes_nothing_and_is_answered_alike(any_database: Database) -> None:

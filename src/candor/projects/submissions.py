@@ -81,10 +81,10 @@ def submit(connection: Connection, project: Project, member: Member, sent: Sent,
     """
     _check(sent)
     body = _hash(sent)
+    row = _task(connection, project, member, sent.task_id)  # first: a repeat waits here until the first is stored
     before = _replayed(connection, member, sent.submission_id, body)
     if before is not None:
         return before
-    row = _task(connection, project, member, sent.task_id)
     order = tuple(row["shown_order"])
     answer = None
     if sent.kind == "answer":
