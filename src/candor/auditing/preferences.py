@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from candor.pipeline.progress import Reporter, Silent
 from candor.preferences.containers import check_source
 from candor.preferences.formats import ComparisonStream, Dropped, Numbered, stream_comparisons
 from candor.preferences.near_duplicates import PromptIndex
+from candor.projects.reference import as_file
 from candor.protocols import AgreementReader
 from candor.records import Check, to_json
 from candor.results.checks import Checked, checked
@@ -54,6 +56,8 @@ def audit_preferences(
 ) -> Checked:
     """Reads a file of comparisons in any known format, puts every check to it, and returns what they found.
 
+    ``source`` may also name a project of a labelling database (``collect.db#slug``), whose labels are then read.
+
     ``out``: a directory for ``audit.json`` and the page; nothing is written where it is None. ``against``: another
     file, the state before filtering, say: audited too and set beside the first. ``context``: the size in tokens at
     which truncation is looked for, counted by the ``tokenizer`` of a model directory or at 4 characters a token.
@@ -61,25 +65,27 @@ def audit_preferences(
     Raises InputError for a file that cannot be read and a place that cannot be written to.
     """
     began, tell = time.monotonic(), tell or Silent()
-    if against is not None:
-        check_source(against)  # before the first file, which may take minutes
     tokens = None if tokenizer is None else tokenizer_of(tokenizer)
     audit = _Audit(context=context, tokens=tokens, seed=seed, skip_bad=skip_bad, reader=reader, tell=tell)
-    with PromptIndex() as index:
+    with ExitStack() as files, PromptIndex() as index:
+        path = files.enter_context(as_file(source))
+        before_path = None if against is None else files.enter_context(as_file(against))
+        if before_path is not None:
+            check_source(before_path)  # before the first file, which may take minutes
         seen = SeenTexts(index)
-        main = audit.read(source, seen)
-        other = None if against is None else audit.read(against, seen.other())
+        main = audit.read(source, path, seen)
+        other = None if against is None or before_path is None else audit.read(against, before_path, seen.other())
         texts = seen.read()
-    checks = audit.checks(main, texts, None if other is None else other.survey)
-    compared = None
-    if other is not None and texts.other is not None:
-        before = audit.checks(other, texts.other)
-        compared = {
-            "source": other.source,
-            "data": other.facts,
-            "checks": to_json(before),
-            "changes": changes(before, checks),
-        }
+        checks = audit.checks(main, texts, None if other is None else other.survey)
+        compared = None
+        if other is not None and texts.other is not None:
+            before = audit.checks(other, texts.other)
+            compared = {
+                "source": other.source,
+                "data": other.facts,
+                "checks": to_json(before),
+                "changes": changes(before, checks),
+            }
     return checked(
         "preferences",
         str(source),
@@ -95,6 +101,7 @@ def audit_preferences(
 @dataclass(frozen=True, kw_only=True)
 class _Read:
     source: str
+    path: str | Path
     survey: Survey
     facts: Mapping[str, Any]
 
@@ -108,9 +115,9 @@ class _Audit:
     reader: AgreementReader | None
     tell: Reporter
 
-    def read(self, source: str | Path, seen: SeenTexts) -> _Read:
-        """One pass over a file."""
-        stream = stream_comparisons(source, skip_bad=self.skip_bad)
+    def read(self, source: str | Path, path: str | Path, seen: SeenTexts) -> _Read:
+        """One pass over a file; ``source`` is how it is called."""
+        stream = stream_comparisons(path, skip_bad=self.skip_bad)
         self.tell.start(f"reading {source}")
         found = survey(
             self._counted(stream),
@@ -128,7 +135,7 @@ class _Audit:
             dropped=_counts(stream.dropped),
             bad=_counts(stream.bad),
         )
-        return _Read(source=str(source), survey=found, facts=data_facts(stream, found))
+        return _Read(source=str(source), path=path, survey=found, facts=data_facts(stream, found))
 
     def checks(self, read: _Read, texts: TextFacts, other: Survey | None = None) -> list[Check]:
         """Every check of one file, its examples with their texts."""
@@ -137,7 +144,7 @@ class _Audit:
             self.tell.start(name)
             found += ask()
             self.tell.finish()
-        return with_texts(read.source, found, skip_bad=self.skip_bad)
+        return with_texts(read.path, found, skip_bad=self.skip_bad)
 
     def _questions(
         self, found: Survey, texts: TextFacts, other: Survey | None

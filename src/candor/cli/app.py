@@ -13,6 +13,8 @@ from candor.cli import (
     audit,
     audit_models,
     chat,
+    collect,
+    collect_items,
     convert,
     estimate,
     experiment,
@@ -69,6 +71,8 @@ app.command(epilog=attribute.EXAMPLES)(attribute.attribute)
 app.command(epilog=frontier.EXAMPLES)(frontier.frontier)
 app.add_typer(experiment.app, name="experiment")
 app.command(epilog=convert.EXAMPLES)(convert.convert)
+collect_items.add(collect.app)
+app.add_typer(collect.app, name="collect")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(pretrain.app, name="pretrain")
 

@@ -19,6 +19,7 @@ Examples:
   candor audit preferences pairs.jsonl --context 2048          what a window of 2,048 tokens would cut off
   candor audit preferences pairs.jsonl --against before.jsonl  two files side by side: after and before filtering
   candor audit preferences pairs.jsonl --json --out made       the audit for a program
+  candor audit preferences collect.db#sample                   the labels of a project so far
   candor audit preferences pairs.jsonl --fail-on concern       exit code 1 where there is a concern, for CI
 
 The file may be in any format that Candor reads. audit.json holds every number; the page beside it needs no network.
@@ -40,7 +41,9 @@ def group(context: typer.Context) -> None:
 def preferences(
     file: Annotated[
         str,
-        typer.Argument(help="A file, a directory or a data set of preferences.", show_default=False, metavar="FILE"),
+        typer.Argument(
+            help="A file, a directory, a data set or a labelling project.", show_default=False, metavar="FILE"
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -93,7 +96,11 @@ def preferences(
 
 
 def stem(file: str) -> str:
-    """The name of a file without its endings, such as ``pairs`` for ``data/pairs.jsonl.gz``."""
+    """The name of a file without its endings, such as ``pairs`` for ``data/pairs.jsonl.gz``; of a project its own."""
+    from candor.projects.reference import parse_reference
+
     path = Path(file)
+    if (reference := parse_reference(file)) is not None:
+        return reference.slug
     name = path.name if path.name not in ("", "..") else path.resolve().name
     return _ENDINGS.sub("", name) or "audit"

@@ -26,7 +26,7 @@ Examples:
 
 The format of IN is told by its fields; it may be a .jsonl, .json, .csv, .tsv, .parquet or .arrow file (text also
 packed, .gz or .zst), a directory of such files, a dataset that was saved to disk, or a name on the Hugging Face hub,
-with NAME:SPLIT. OUT ends in .jsonl, .jsonl.gz, .jsonl.zst or .parquet.
+with NAME:SPLIT, or a labelling project, collect.db#NAME. OUT ends in .jsonl, .jsonl.gz, .jsonl.zst or .parquet.
 """
 
 SHOWN_LINES = 5
@@ -56,6 +56,7 @@ def convert(
     """
     from candor.errors import InputError
     from candor.preferences.formats import convert_comparisons, stream_comparisons, writable
+    from candor.projects.reference import as_file
     from candor.storage import can_be_made
 
     writable(out)
@@ -63,9 +64,10 @@ def convert(
     if out.exists() and (out.is_dir() or not force):
         fix = "give another name" if out.is_dir() else "give another name, or --force to replace it"
         raise InputError("is already there", where=str(out), fix=fix)
-    stream = stream_comparisons(source, skip_bad=skip_bad)
-    with _progress(stream) as tell:
-        written = convert_comparisons(out, _watched(stream, tell), to=to.value)
+    with as_file(source) as file:
+        stream = stream_comparisons(file, skip_bad=skip_bad)
+        with _progress(stream) as tell:
+            written = convert_comparisons(out, _watched(stream, tell), to=to.value)
     if as_json:
         print_json(
             {

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Literal, assert_never
 
 from candor import annotators
-from candor.datafiles import read_demonstrations, read_prompts
+from candor.datafiles import PromptFile, read_demonstrations, read_prompts
 from candor.errors import InputError
 from candor.preferences.containers import is_hub_name, open_source
 from candor.preferences.formats import ReadReport, read_comparisons
 from candor.preferences.pairing import pair_comparisons
+from candor.projects.reference import content_hash, parse_reference, project_labels
 from candor.recipe import ATLAS, ATLAS_CLEAN
 from candor.records import Claim, Comparison, Demonstration, Prompt, to_json
 from candor.runs import content_key, hash_path, read_records
@@ -57,11 +58,12 @@ def demonstrations(source: str, *, seed: int, note: Note = quiet) -> Sequence[De
 
 
 def comparison_file(source: str, *, note: Note = quiet) -> ReadReport:
-    """Comparisons of a file in any known format and container.
+    """Comparisons of a file in any known format and container, or of a labelling project (``collect.db#slug``).
 
     Raises InputError for what is not on this disk: a dataset on the hub may change, and a stage's key could not tell.
     """
-    _on_disk(source)
+    if parse_reference(source) is None:
+        _on_disk(source)
     found = _comparison_file(source)
     _tell_dropped(found.dropped, found.rows, source, note)
     return found
@@ -94,6 +96,8 @@ def fingerprint(kind: Kind, source: str, *, seed: int) -> str:
     """The content hash of a source: the testbed's records themselves (``kind`` says which), or the file's bytes."""
     if source == ATLAS or (source, kind) == (ATLAS_CLEAN, "demonstrations"):
         return _atlas_fingerprint(kind, source, seed)
+    if parse_reference(source) is not None:
+        return content_hash(_comparison_file(source).comparisons)
     return hash_path(_on_disk(source))
 
 
@@ -163,9 +167,25 @@ def _prompt_file(source: str, note: Note) -> Sequence[Prompt]:
     return found.prompts
 
 
-_read_prompt_file = lru_cache(maxsize=8)(read_prompts)
+@lru_cache(maxsize=8)
+def _read_prompt_file(source: str) -> PromptFile:
+    if parse_reference(source) is None:
+        return read_prompts(source)
+    comparisons = _comparison_file(source).comparisons
+    return PromptFile(prompts=tuple(distinct_prompts(comparisons)), rows=len(comparisons))
+
+
+@lru_cache(maxsize=4)
+def _comparison_file(source: str) -> ReadReport:
+    """A project's labels are read once per run: what comes in meanwhile belongs to the next."""
+    reference = parse_reference(source)
+    if reference is None:
+        return read_comparisons(source)
+    labels = project_labels(reference, retests=False)
+    return ReadReport(comparisons=labels, rows=len(labels), format="collect")
+
+
 _demonstration_file = lru_cache(maxsize=8)(read_demonstrations)
-_comparison_file = lru_cache(maxsize=4)(read_comparisons)
 
 
 def forget_files() -> None:

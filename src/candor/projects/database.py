@@ -107,7 +107,7 @@ def open_database(
 def _connect(where: str, *, create: bool, clock: Callable[[], float]) -> Database:
     path = sqlite_path(where)
     if path is None:
-        return Database(_postgresql(where), name=_without_password(where), clock=clock)
+        return Database(_postgresql(where), name=shown_name(where), clock=clock)
     if not path.exists():
         if not create:
             raise InputError(
@@ -141,7 +141,7 @@ def sqlite_path(where: str) -> Path | None:
     if where.startswith(("postgresql", "postgres:")):
         return None
     if "://" in where:
-        raise InputError("unknown kind of database", where=_without_password(where), fix="a path, or postgresql://...")
+        raise InputError("unknown kind of database", where=shown_name(where), fix="a path, or postgresql://...")
     return Path(where)
 
 
@@ -158,11 +158,12 @@ def _postgresql(where: str) -> Engine:
         )
     except ModuleNotFoundError as error:
         raise InputError(
-            "PostgreSQL needs its driver", where=_without_password(where), fix="pip install 'candor-rlhf[postgres]'"
+            "PostgreSQL needs its driver", where=shown_name(where), fix="pip install 'candor-rlhf[postgres]'"
         ) from error
 
 
-def _without_password(where: str) -> str:
+def shown_name(where: str) -> str:
+    """The address of a database without its password."""
     try:
         return make_url(where).render_as_string(hide_password=True)
     except (ArgumentError, ValueError):

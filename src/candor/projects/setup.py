@@ -94,8 +94,8 @@ def find_project(connection: Connection, slug: str) -> Project:
 
 
 def list_projects(connection: Connection, *, account_id: int | None = None) -> list[Project]:
-    """All projects, or those that an account takes part in, by title."""
-    query = select(projects).order_by(projects.c.title, projects.c.slug)
+    """All projects, or those that an account takes part in, in the order in which they were made."""
+    query = select(projects).order_by(projects.c.id)
     if account_id is not None:
         query = query.join(members, members.c.project_id == projects.c.id).where(
             members.c.account_id == account_id, members.c.active

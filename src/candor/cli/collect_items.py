@@ -1,0 +1,121 @@
+"""``candor collect import`` and ``export``: items in, labels out."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from candor.cli.collect import EMBEDDED, Database, Force, Slug, opened
+from candor.cli.convert import To
+from candor.cli.output import AsJson, print_json
+
+IMPORT = """
+\b
+Examples:
+  candor collect import helpful replies.jsonl               rows with 'prompt' and 'responses'
+  candor collect import helpful pairs.jsonl.gz              the texts of comparisons in any known format
+  candor collect import helpful gold.jsonl --kind gold      items whose right answer is known
+
+The same items again are counted and left as they are.
+"""
+
+
+class Kind(StrEnum):
+    """What items are for."""
+
+    MAIN = "main"
+    GOLD = "gold"
+    CALIBRATION = "calibration"
+    EXAMPLE = "example"
+
+
+def import_(
+    slug: Slug,
+    source: Annotated[str, typer.Argument(metavar="FILE", help="Items, or comparisons.", show_default=False)],
+    kind: Annotated[
+        Kind | None, typer.Option(help="What the items are for.", show_default="what the rows say, or main")
+    ] = None,
+    database: Database = EMBEDDED,
+    as_json: AsJson = False,
+) -> None:
+    """Add items to a project from a file."""
+    from candor.collect.importing import counted, read_items
+    from candor.projects.items import add_items
+    from candor.projects.setup import find_project
+
+    with opened(database) as found:
+        with found.reading() as connection:
+            project = find_project(connection, slug)
+        read = read_items(source, project, kind=None if kind is None else kind.value)
+        with found.writing() as connection:
+            added = add_items(connection, project, read.items, now=found.now())
+    if as_json:
+        print_json(
+            {
+                "project": slug,
+                "rows": read.rows,
+                "added": added.added,
+                "known": added.known,
+                "by_kind": dict(added.by_kind),
+                "answers_left_behind": read.answers,
+                "dropped": dict(read.dropped),
+            }
+        )
+        return
+    typer.echo(f"{source}: {read.rows:,} rows read, {added.added:,} items added to {slug}")
+    if added.known:
+        typer.echo(f"  known: {added.known:,} were there before")
+    if read.answers:
+        typer.echo(f"  the answers of {read.answers:,} comparisons are left behind: people give new ones")
+    for line in counted(read.dropped):
+        typer.echo(f"  {line}")
+
+
+EXPORT = """
+\b
+Examples:
+  candor collect export helpful labels.jsonl                all that is known, as Candor's rows
+  candor collect export helpful pairs.parquet --to trl-chat
+  candor collect export helpful batch-2.jsonl --batch 2 --no-retests
+"""
+
+
+def export(
+    slug: Slug,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.", show_default=False)],
+    to: Annotated[To, typer.Option("--to", help="The format to write.")] = To.CANDOR,
+    batch: Annotated[int | None, typer.Option(min=1, help="This batch's items only.", show_default=False)] = None,
+    retests: Annotated[bool, typer.Option(help="Second looks at an item too.")] = True,
+    gold: Annotated[bool, typer.Option("--gold", help="Answers to gold and calibration items too.")] = False,
+    force: Force = False,
+    database: Database = EMBEDDED,
+    as_json: AsJson = False,
+) -> None:
+    """Write a project's labels to a file."""
+    from candor.collect.exporting import export_labels
+
+    with opened(database) as found:
+        written = export_labels(found, slug, out, to=to.value, batch=batch, retests=retests, gold=gold, force=force)
+    if as_json:
+        print_json(
+            {
+                "path": str(out),
+                "to": to.value,
+                "labels": written.comparisons,
+                "rows": written.rows,
+                "not_written": dict(written.dropped),
+            }
+        )
+        return
+    typer.echo(f"{out}: {written.comparisons:,} labels, {written.rows:,} rows of {to.value}")
+    for reason, count in written.dropped.items():
+        typer.echo(f"  no row: {count:,} x {reason}")
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands to ``candor collect``."""
+    app.command("import", epilog=IMPORT)(import_)
+    app.command("export", epilog=EXPORT)(export)
