@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from candor.collect.deps import Site
 from candor.collect.errors import add_handlers
+from candor.collect.pages import pages_router
 from candor.collect.routes import routers
 from candor.collect.security import Guarded
 from candor.collect.throttle import Throttle
@@ -46,6 +47,7 @@ def create_app(
         requests=Throttle(burst=100, per_second=20),
     )
     add_handlers(app)
+    app.include_router(pages_router())
     for router in routers():
         app.include_router(router)
     app.add_middleware(Guarded, hosts=hosts, secure=secure)

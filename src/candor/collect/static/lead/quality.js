@@ -1,0 +1,53 @@
+// Who can be relied on, what bias they show, and how far they agree.
+
+import { get } from "../api.js";
+import { h } from "../dom.js";
+import { interval, isNumber, number, percent, table, verdict } from "./numbers.js";
+
+const LOG_ODDS = { from: -2, to: 2, zero: 0 };
+const SHARE = { show: percent };
+
+export async function qualityView({ path }) {
+  const quality = await get(path("/quality"));
+  return [annotators(quality.annotators ?? []), agreement(quality.agreement), checks(quality.checks ?? []), arm(quality.arm)];
+}
+
+function annotators(list) {
+  const rows = list.map((who) => [
+    [who.name ?? who.handle, who.reasons?.length > 0 && h("ul", { class: "reasons-list" }, who.reasons.map((reason) => h("li", {}, reason)))],
+    number(who.judgements), verdict(who.verdict), interval(who.reliability, SHARE), interval(who.side, LOG_ODDS), interval(who.agreement, LOG_ODDS),
+    speed(who.speed), interval(who.traps, SHARE), interval(who.flips, SHARE),
+  ]);
+  return h("section", { class: "block" }, h("h3", {}, "Annotators"),
+    h("p", { class: "hint" }, "Reliability is the chance that a judgement says what its annotator holds. Side and agreement are log odds: 0 is no bias; the bar is the interval. Nobody is judged by whether they agree with the majority."),
+    table({ caption: "Annotators", columns: ["Name", "Judgements", "Verdict", "Reliability", "Side bias", "Agreement bias", "Speed", "Traps right", "Retests flipped"], rows, empty: "Nobody has judged yet." }));
+}
+
+function speed(value) {
+  if (!value) return "–";
+  const parts = [isNumber(value.seconds_median) && `${number(value.seconds_median, 1)} s`, isNumber(value.words_per_minute) && `${Math.round(value.words_per_minute)} words/min`];
+  return h("span", { class: "interval" }, parts.filter(Boolean).join(", ") || "–");
+}
+
+function agreement(values) {
+  const rows = Object.entries(values ?? {}).filter(([, value]) => value !== null).map(([name, value]) => [NAMES[name] ?? name.replaceAll("_", " "), typeof value === "object" || isNumber(value) ? interval(value, { from: -0.2, to: 1, zero: 0 }) : String(value)]);
+  return h("section", { class: "block" }, h("h3", {}, "Agreement"),
+    table({ caption: "Agreement", columns: ["Measure", "Value"], rows, empty: "Too few items with several labels yet." }));
+}
+
+const NAMES = { alpha: "Krippendorff's alpha" };
+
+export function checks(list) {
+  if (!list.length) return null;
+  return h("section", { class: "block" }, h("h3", {}, "Checks of the labels"),
+    h("ul", { class: "checks" }, list.map((check) => h("li", {}, h("div", {}, verdict(check.verdict)),
+      h("div", {}, h("strong", {}, check.title), check.meaning && h("p", {}, check.meaning), check.advice && h("p", { class: "hint" }, check.advice))))));
+}
+
+function arm(value) {
+  if (!value) return null;
+  const rows = Object.entries(value).map(([name, each]) => [name.replaceAll("_", " "), typeof each === "object" && each !== null && !Array.isArray(each) ? interval(each, LOG_ODDS) : isNumber(each) ? number(each) : String(each)]);
+  return h("section", { class: "block" }, h("h3", {}, "The arm that hides the user's belief"),
+    h("p", { class: "hint" }, "The same replies, with the user's belief shown to some and hidden from others at random: the difference is caused by the belief."),
+    table({ caption: "Belief-hiding arm", columns: ["Measure", "Value"], rows }));
+}
