@@ -15,7 +15,7 @@ from candor.preferences.table import Judgements, Kind
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-Role = Literal["honest", "quick", "minority", "side", "flatterer", "random", "speeder"]
+Role = Literal["honest", "quick", "minority", "side", "flatterer", "length", "random", "speeder"]
 HONEST: tuple[Role, ...] = ("honest", "quick")
 """``quick``: honest in every respect, at a third of the usual time. ``minority`` is honest too, with another taste."""
 
@@ -28,7 +28,8 @@ class Design:
     ``labels`` annotators judge each pair; a share ``mixed`` of the pairs has one response that goes along with the
     user. With the values given here two honest annotators agree on 73% of the pairs, one agrees with themselves on
     80%, they go along with the user in 55% of the mixed pairs (standard deviation .03 between annotators), and their
-    true side shares have a standard deviation of .016.
+    true side shares have a standard deviation of .016. The length of a response is its number of characters: its log
+    differs by .57 (standard deviation) within a pair.
     """
 
     judgements: int = 200
@@ -47,6 +48,7 @@ class Design:
     lapse: float = 0.0
     side_share: float = 0.65
     flattery_rate: float = 0.82
+    longer_rate: float = 0.75
     likeness: float = -0.3
     ties: float = 0.0
     swap: float = 1.0
@@ -83,6 +85,18 @@ def agreement_logit(design: Design, rate: float, alike: bool = False) -> float:
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (middle, high) if sigmoid(middle + noise).mean() < rate else (low, middle)
+    return high
+
+
+@lru_cache
+def length_logit(design: Design, rate: float) -> float:
+    """The weight of length, logits per standard deviation, at which the longer response is preferred so often."""
+    rng = np.random.default_rng(0)
+    noise, longer = rng.normal(0, np.hypot(design.quality, design.own), 200_000), np.abs(rng.normal(0, 1, 200_000))
+    low, high = 0.0, 30.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sigmoid(middle * longer + noise).mean() < rate else (low, middle)
     return high
 
 
@@ -124,7 +138,8 @@ def simulate(roles: Counter[Role], design: Design, rng: np.random.Generator) -> 
     weight = rng.normal(agreement_logit(design, design.agreement_rate), design.agree_spread, total)
     weight[role == "flatterer"] = agreement_logit(design, design.flattery_rate, alike=True)
     gamma = rng.normal(design.side, design.side_spread, total)
-    scale[role == "flatterer"] = 1.0  # so that the rate is the design's
+    taste[role == "length"] = length_logit(design, design.longer_rate)
+    scale[np.isin(role, ("flatterer", "length"))] = 1.0  # so that the rate is the design's
     gamma[role == "side"] = 0.0  # the share of first places comes from the clicks alone
 
     private = rng.normal(0, 1, (total, pairs))[who, pair]  # the same when the annotator sees the pair again
@@ -146,7 +161,9 @@ def simulate(roles: Counter[Role], design: Design, rng: np.random.Generator) -> 
     pace = rng.normal(0, 0.25, total)
     pace[role == "speeder"] -= np.log(4)
     pace[role == "quick"] -= np.log(3)
-    characters = np.round(800 * np.exp(0.4 * rng.normal(size=(pairs, 2)))).astype(np.int64)
+    middle = rng.normal(size=(pairs, 2)).sum(axis=1) / np.sqrt(2)
+    sizes = 0.4 * np.column_stack([middle + length, middle - length]) / np.sqrt(2)
+    characters = np.round(800 * np.exp(sizes)).astype(np.int64)
     seconds = 30 * (characters[pair].sum(axis=1) / 1600) ** 0.6 * np.exp(pace[who] + rng.normal(0, 0.4, len(who)))
     table = columns(
         who=who, pair=pair, turned=turned, first_wins=first_wins, tied=tied,

@@ -17,12 +17,21 @@ from bench.annotator_panel import HONEST, Design, Role, simulate
 from candor.audits.preferences.faults import faults
 from candor.audits.stats import wilson
 
-ONE_OF_EACH: Counter[Role] = Counter(honest=24, quick=1, side=1, flatterer=1, random=1, speeder=1, minority=1)
-TWO_OF_EACH: Counter[Role] = Counter(honest=18, quick=2, side=2, flatterer=2, random=2, speeder=2, minority=2)
+ONE_OF_EACH: Counter[Role] = Counter(honest=23, quick=1, side=1, flatterer=1, length=1, random=1, speeder=1, minority=1)
+TWO_OF_EACH: Counter[Role] = Counter(honest=16, quick=2, side=2, flatterer=2, length=2, random=2, speeder=2, minority=2)
 ALL_HONEST: Counter[Role] = Counter(honest=30)
 SIZES = (50, 100, 200, 400, 800)
-COLUMNS = ("side", "flatterer", "random", "speeder", "minority", "quick", "honest")
-TITLES = ("side-clicker", "flatterer", "random", "speeder", "minority flagged", "quick flagged", "any honest flagged")
+COLUMNS = ("side", "flatterer", "length", "random", "speeder", "minority", "quick", "honest")
+TITLES = (
+    "side-clicker",
+    "flatterer",
+    "length-lover",
+    "random",
+    "speeder",
+    "minority flagged",
+    "quick flagged",
+    "any honest flagged",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +53,7 @@ def count(row: Row, panels: int, seed: int) -> dict[str, tuple[int, int]]:
     for panel in range(panels):
         simulated = simulate(row.roles, row.design, np.random.default_rng([seed, panel]))
         found = faults(simulated.judgements)
-        right = {"side": found.side, "flatterer": found.flatters, "random": found.random}
+        right = {"side": found.side, "flatterer": found.flatters, "length": found.length, "random": found.random}
         right["speeder"] = found.random | found.rushes
         for role in row.roles:
             if role != "honest":
@@ -89,6 +98,11 @@ def main() -> None:
         Row(name="all honest, twice the spread of side and taste", roles=ALL_HONEST, design=spread),
         Row(name="two of each", roles=TWO_OF_EACH, design=usual),
         Row(name="twice the spread of side and taste", roles=ONE_OF_EACH, design=spread),
+        Row(
+            name="length-lover: the longer one in 70%",
+            roles=ONE_OF_EACH,
+            design=dataclasses.replace(usual, longer_rate=0.70),
+        ),
         Row(name="2 labels a pair", roles=ONE_OF_EACH, design=dataclasses.replace(usual, labels=2)),
         Row(name="5 labels a pair", roles=ONE_OF_EACH, design=dataclasses.replace(usual, labels=5)),
         Row(name="no pair in common", roles=ONE_OF_EACH, design=dataclasses.replace(usual, labels=1)),

@@ -201,3 +201,37 @@ def test_what_cannot_be_tested_of_annotators_is_named() -> None:
     assert "no order of responses is known" in said.meaning
     alone = by_name(table(*(comparison(Choice(best=0), "x", "y", prompt=str(i)) for i in range(30))))["annotators"]
     assert alone.verdict is Verdict.CANNOT_TELL
+
+
+def test_who_loves_length_more_than_the_others_is_found() -> None:
+    found = Counter[str]()
+    for simulated in panels(8, Counter(honest=27, length=2, minority=1), longer_rate=0.78):
+        judged = faults(simulated.judgements)
+        found["length"] += int(judged.length[simulated.of("length")].sum())
+        found["others"] += int(judged.length[~simulated.of("length")].sum())
+    assert found["length"] >= 14  # of 16
+    assert found["others"] == 0
+
+
+def test_a_love_of_length_that_all_share_is_nobodys_fault() -> None:
+    """The negative control: the panel's own taste for length is its centre."""
+    blamed = sum(bool(faults(s.judgements).length.any()) for s in panels(8, Counter(honest=30), length=1.5))
+    assert blamed <= 1
+
+
+def test_the_slope_of_length_is_the_least_squares_slope() -> None:
+    """Nobody else judged these pairs and none came twice: the slope is the sum of x y over that of x squared."""
+    texts = [("a" * 10, "b" * 40), ("c" * 30, "d" * 10), ("e" * 20, "f" * 80), ("g" * 5, "h" * 5)]
+    best = [1, 1, 0, 0]
+    made = [
+        comparison(Choice(best=best[n]), *pair, prompt=f"p{n}", identity=f"c{n}", shown=(0, 1))
+        for n, pair in enumerate(texts)
+    ]
+    measure = measures(table(*made)).length
+    assert measure is not None
+    d = np.log([10 / 40, 30 / 10, 20 / 80])
+    x = np.clip(d / np.sqrt(np.mean(d**2)), -2, 2)
+    y = np.array([0.0, 0.0, 1.0]) - 0.5
+    assert measure.adjusted[0] == pytest.approx(float(x @ y / (x @ x)))
+    assert measure.share[0] == pytest.approx(1 / 3)
+    assert measure.n[0] == 3

@@ -1,4 +1,4 @@
-"""What is measured of every annotator: side, going along with the user, agreement with others, retests.
+"""What is measured of every annotator: side, going along with the user, length, agreement with others, retests.
 
 Each measure is a mean over the annotator's comparisons. Beside the plain share it has an **adjusted** value, in which
 each judgement is taken against what others said of the same pair: that leaves the expectation of an honest annotator as
@@ -25,6 +25,8 @@ AGREEMENT_FEATURE = "agreement"
 
 LEAST_VARIANCE = 1e-3
 """A kind of group whose members are all alike still has some: so it cannot outweigh all others."""
+LONGEST = 2.0
+"""Standard deviations of length from which a longer response counts no more: no pair decides alone."""
 FEWEST_OF_A_KIND = 100
 """Groups of repeats from which their own variance is taken, instead of that of all groups."""
 
@@ -51,6 +53,7 @@ class Measures:
     seconds: FloatArray
     side: Measure | None
     flattery: Measure | None
+    length: Measure | None
     others: Measure | None
     retests: Retests | None
 
@@ -92,6 +95,7 @@ def measures(judgements: Judgements, apart: BoolArray | None = None) -> Measures
         seconds=medians(judgements.annotators, judgements.seconds, count),
         side=_side(judgements, consensus),
         flattery=_flattery(judgements, consensus),
+        length=_length(judgements, consensus),
         others=agreement_with_others(judgements),
         retests=retests(judgements),
     )
@@ -171,6 +175,54 @@ def _flattery(judgements: Judgements, consensus: _Consensus) -> Measure | None:
     chosen = np.where(with_first, pairs.outcome[kept], 1 - pairs.outcome[kept])
     towards = np.where(pairs.flipped[kept] ^ ~with_first, -1.0, 1.0)
     return _measure(judgements, kept, chosen, towards * consensus.prediction[kept], consensus.apart)
+
+
+def _length(judgements: Judgements, consensus: _Consensus) -> Measure | None:
+    """What one standard deviation more of log length does to the probability of being preferred.
+
+    ``share``: how often the longer response is preferred. ``adjusted``: the slope of each annotator's answers, taken
+    against what others said of the same pairs, on the difference in length. A share would do, but a slope needs 2/pi of
+    the judgements, since pairs of nearly one length say next to nothing.
+    """
+    pairs, size = judgements.pairs, np.log(np.maximum(judgements.characters, 1))
+    apart = size[pairs.first] - size[pairs.second]
+    named = judgements.annotators[pairs.comparison] >= 0
+    kept = np.flatnonzero((apart != 0) & (pairs.outcome != 0.5) & named)
+    if not len(kept):
+        return None
+    x = np.clip(apart[kept] / np.sqrt(np.mean(apart[kept] ** 2)), -LONGEST, LONGEST)
+    towards = np.where(pairs.flipped[kept], -1.0, 1.0)
+    left = pairs.outcome[kept] - 0.5 - towards * consensus.prediction[kept]
+    comparison = pairs.comparison[kept]
+    counts = np.bincount(comparison, minlength=len(judgements))
+    at = np.flatnonzero(counts)
+
+    def mean(column: FloatArray) -> FloatArray:
+        return np.bincount(comparison, weights=column, minlength=len(judgements))[at] / counts[at]
+
+    total, who = len(judgements.annotator_names), judgements.annotators[at]
+    group = intersection(who, sets_of(judgements)[at])
+    times = np.bincount(group)
+    who_of = np.zeros(len(times), np.int64)
+    who_of[group] = who
+    along = np.bincount(group, weights=mean(x * left)) / times
+    squares = np.bincount(group, weights=mean(x * x)) / times
+
+    def of_annotator(values: FloatArray) -> FloatArray:
+        return np.asarray(np.bincount(who_of, weights=values, minlength=total), dtype=float)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        slope = np.nan_to_num(of_annotator(along) / of_annotator(squares))
+        noise = (along - slope[who_of] * squares) / np.sqrt(squares)  # of one variance, whatever the lengths
+        weight = _weights(noise, np.minimum(times, 3) + 4 * consensus.apart[who_of], who_of, total)
+        information = of_annotator(weight * squares)
+        n = np.bincount(who, minlength=total).astype(float)
+        chosen = np.bincount(
+            who, weights=mean(np.where(x > 0, pairs.outcome[kept], 1 - pairs.outcome[kept])), minlength=total
+        )
+        return Measure(
+            n=n, share=chosen / n, adjusted=of_annotator(weight * along) / information, variance=1 / information
+        )
 
 
 def _measure(

@@ -30,6 +30,7 @@ NAME_THEM = "Record an annotator id with every judgement (a pseudonym does)."
 FAULTS = {
     "side": "prefers one side",
     "flatters": "goes along with the user",
+    "length": "prefers the longer response",
     "random": "answers retests at random",
     "rushes": "fast and no better than chance",
 }
@@ -63,6 +64,7 @@ def _annotators(survey: Survey, found: Faults) -> Check:
     tests = {
         "side": found.side_test,
         "going along with the user": found.flattery_test,
+        "length": found.length_test,
         "agreement with others": found.others_test,
         "retests": found.retest_test,
     }
@@ -164,6 +166,8 @@ def _row(judgements: Judgements, found: Faults, reliability: ReliabilityFit | No
         "judgements": int(measures.judgements[k]),
         **_numbers("side_share", measures.side, k),
         **_numbers("agreement_with_user", measures.flattery, k),
+        **_numbers("longer_share", measures.length, k),
+        "length_slope": None if measures.length is None else _plain(measures.length.adjusted[k]),
         **_numbers("agreement_with_others", measures.others, k),
         **_reliability_of(reliability, k),
         "self_consistency": None
@@ -175,6 +179,7 @@ def _row(judgements: Judgements, found: Faults, reliability: ReliabilityFit | No
         "p": {
             "side": float(found.side_test.p[k]),
             "flatters": float(found.flattery_test.p[k]),
+            "length": float(found.length_test.p[k]),
             "agreement_with_others": float(found.others_test.p[k]),
             "retests": float(found.retest_test.p[k]),
         },
@@ -259,6 +264,7 @@ def _charts(judgements: Judgements, found: Faults, order: NDArray[np.int64]) -> 
     for title, measure, flagged in (
         ("Share of judgements for the response shown first", found.measures.side, found.side),
         ("Share for the response that goes along with the user", found.measures.flattery, found.flatters),
+        ("Share for the longer response", found.measures.length, found.length),
         ("Agreement with others on the same pair", found.measures.others, found.random | found.rushes),
     ):
         if measure is None:

@@ -1,4 +1,4 @@
-"""Which annotators click a side, go along with the user, answer at random, or rush: with the error rates kept.
+"""Which annotators click a side, go along with the user, love length, guess, or rush: with the error rates kept.
 
 The chance that any honest annotator of a panel is flagged for anything is at most 5%. Being in the minority is no
 fault: who disagrees with the others is called random only where retests show it.
@@ -32,11 +32,11 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 LEVEL = 0.05
-SIDE_SHARE, FLATTERY_SHARE, CARELESS_SHARE = 0.55, 0.4, 0.05
+SIDE_SHARE, FLATTERY_SHARE, LENGTH_SHARE, CARELESS_SHARE = 0.51, 0.37, 0.07, 0.05
 """How the 5% are split among the kinds of fault."""
 
-SIDE_SPREAD, FLATTERY_SPREAD, OTHERS_SPREAD, RETEST_SPREAD = 0.018, 0.03, 0.015, 0.03
-"""Standard deviations of honest annotators' true shares that are granted in any case (see docs/annotators.md)."""
+SIDE_SPREAD, FLATTERY_SPREAD, LENGTH_SPREAD, OTHERS_SPREAD, RETEST_SPREAD = 0.018, 0.03, 0.03, 0.015, 0.03
+"""Standard deviations of honest annotators' true shares (length: slopes) that are granted in any case."""
 
 FEWEST_JUDGED = 20
 FEWEST_MIXED = 15
@@ -64,7 +64,8 @@ class Test:
 class Faults:
     """What A annotators were found to do, all (A,).
 
-    Faults: ``side`` (prefers one side), ``flatters``, ``random`` (retests at chance), ``rushes`` (fast and at chance).
+    Faults: ``side`` (prefers one side), ``flatters``, ``length`` (prefers what is longer, more than the others do),
+    ``random`` (retests at chance), ``rushes`` (fast and at chance).
     No faults: ``minority`` (disagrees with the others, consistent with themselves), ``disagrees`` (too few retests to
     tell random from minority), ``inconsistent`` (retests below the panel's, above chance).
     """
@@ -74,10 +75,12 @@ class Faults:
     fast_share: FloatArray
     side_test: Test
     flattery_test: Test
+    length_test: Test
     others_test: Test
     retest_test: Test
     side: BoolArray
     flatters: BoolArray
+    length: BoolArray
     random: BoolArray
     rushes: BoolArray
     minority: BoolArray
@@ -87,7 +90,7 @@ class Faults:
     @property
     def flagged(self) -> BoolArray:
         """Who has a fault, (A,)."""
-        return self.side | self.flatters | self.random | self.rushes
+        return self.side | self.flatters | self.length | self.random | self.rushes
 
 
 def faults(judgements: Judgements) -> Faults:
@@ -117,6 +120,16 @@ def faults(judgements: Judgements) -> Faults:
         FEWEST_MIXED,
         disagrees,
     )
+    length = _test(
+        found.length,
+        count,
+        LENGTH_SPREAD,
+        LENGTH_SHARE,
+        "above",
+        "no two responses differ in length",
+        FEWEST_JUDGED,
+        disagrees,
+    )
     retest, at_chance = _retest(found.retests, count, others, disagrees)
     fast_share = _fast_share(judgements, speed, count)
     low = retest.p < LEVEL
@@ -126,10 +139,12 @@ def faults(judgements: Judgements) -> Faults:
         fast_share=fast_share,
         side_test=side,
         flattery_test=flattery,
+        length_test=length,
         others_test=others,
         retest_test=retest,
         side=side.p < LEVEL,
         flatters=flattery.p < LEVEL,
+        length=length.p < LEVEL,
         random=low & at_chance,
         rushes=_rushes(fast_share > MOSTLY_FAST, found, others, retest, at_chance),
         minority=disagrees & retest.tested & ~at_chance,
