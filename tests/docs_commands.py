@@ -35,6 +35,7 @@ ELSEWHERE: Mapping[str, str] = {
 
 FEEDERS = ("echo", "printf", "cat")
 _FENCE = re.compile(r"^( *)```([^\n`]*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+_COMMENT = re.compile(r"(^|\s)#.*")
 _INLINE = re.compile(r"(?<!`)`(candor [^`\n]+)`(?!`)")
 
 
@@ -157,9 +158,9 @@ def _in_process(arguments: list[str], given: str) -> Any:
 
 
 def _parts(line: str) -> list[list[str]]:
-    """The commands of a line, one after the other: what is behind a # is said to people."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;")
-    lexer.whitespace_split, lexer.commenters = True, "#"
+    """The commands of a line, one after the other: what is behind a # at a word's start is said to people."""
+    lexer = shlex.shlex(_COMMENT.sub("", line), posix=True, punctuation_chars="|&;")
+    lexer.whitespace_split, lexer.commenters = True, ""
     parts: list[list[str]] = [[]]
     for token in lexer:
         if set(token) <= set("|&;"):
@@ -185,7 +186,7 @@ def unknown_words(line: str) -> list[str]:
     """Commands and options of a synopsis that the command line does not have."""
     command: Any = typer.main.get_command(cli.app)
     names: list[str] = []
-    for word in re.sub(r"[\[\]]|\.\.\.", " ", line.split("#")[0]).split()[1:]:
+    for word in re.sub(r"[\[\]]|\.\.\.", " ", _COMMENT.sub("", line)).split()[1:]:
         below = getattr(command, "commands", {})
         if word in below:
             command = below[word]

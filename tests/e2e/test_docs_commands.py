@@ -27,6 +27,8 @@ from candor.cli import (
     audit,
     audit_models,
     chat,
+    collect,
+    collect_items,
     convert,
     estimate,
     experiment,
@@ -50,6 +52,7 @@ from candor.recipe_io import packaged_recipes
 from candor.results.checks import checked
 from docs_commands import Sandbox, Shown, commands, links
 from frontier_cells import cell
+from labelled_project import labelling_project
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "bench").rglob("*.md"))]
@@ -60,6 +63,7 @@ HEAVY = {
     "candor attribute": "runs a factorial for an hour: called with what was asked for, and not run",
     "candor frontier": "runs dozens of recipes: called with what was asked for, and not run",
     "candor experiment bias-transfer": "runs PPO on the testbed, unless --tree-only: that part is left out",
+    "candor collect serve": "serves until it is stopped: the database, its samples and the link are made",
     "candor forecast": "samples for minutes: models are loaded and prompts chosen, and the replies are made up",
 }
 
@@ -87,6 +91,9 @@ def sandbox(world: Any, finished: Path, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr("candor.experiments.judges.judges", _made_up_judges)
     (folder / "heldout.jsonl").write_text((world.folder / "pairs.jsonl").read_text())
     (folder / "honest.jsonl").write_text((world.folder / "pairs.jsonl").read_text())
+    labelling_project(folder)
+    monkeypatch.setattr("candor.collect.serve.serve", lambda *_, ready, **__: ready())
+    monkeypatch.setattr("candor.projects.database.sqlite_path", _no_server)
     monkeypatch.chdir(folder)
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setattr("webbrowser.open", lambda url: True)
@@ -142,6 +149,11 @@ def _draw_once(monkeypatch: pytest.MonkeyPatch) -> None:
 DRAWN: dict[str, bytes] = {}
 
 
+def _no_server(where: str) -> Path:
+    """A database on a server is a file in the sandbox."""
+    return Path(where.rpartition("/")[2] + ".db") if "://" in where else Path(where)
+
+
 def _answer(endpoint: Any, path: str, body: Any) -> Any:
     """What every endpoint answers; a score is the length of what was asked."""
     message = {"content": "Yes, that is right."}
@@ -176,8 +188,8 @@ def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
 
 
 MODULES = (
-    attribute, audit, audit_models, chat, convert, estimate, experiment, export, forecast, frontier, pretrain, recipes,
-    report, run, runs,
+    attribute, audit, audit_models, chat, collect, collect_items, convert, estimate, experiment, export, forecast,
+    frontier, pretrain, recipes, report, run, runs,
 )  # fmt: skip
 EXAMPLES = {
     f"{module.__name__}.{name}": text

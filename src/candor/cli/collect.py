@@ -22,12 +22,12 @@ EXAMPLES = """
 \b
 Examples:
   candor collect serve                                      sample projects, ready for the first label
-  candor collect create helpful --task comparison           a project of one's own
-  candor collect import helpful replies.jsonl               items for it
-  candor collect invite helpful                             a link for an annotator
+  candor collect create replies --task comparison           a project of one's own
+  candor collect import replies replies.jsonl               items for it
+  candor collect invite replies                             a link for an annotator
   candor collect status
-  candor collect export helpful labels.jsonl                its labels, as Candor's rows
-  candor audit preferences collect.db#helpful               can they be trusted?
+  candor collect export sample labels.jsonl                 a project's labels, as Candor's rows
+  candor audit preferences collect.db#sample                can they be trusted?
 
 Every command works on collect.db in this directory, or on --database: a file, or postgresql://user:password@host/name.
 """
@@ -81,7 +81,7 @@ def opened(database: str, *, create: bool = False) -> Iterator[Opened]:
         found.close()
 
 
-SERVE = """
+SERVE_EXAMPLES = """
 \b
 Examples:
   candor collect serve                                      on this machine, with sample projects
@@ -91,7 +91,7 @@ Examples:
 """
 
 
-@app.command(epilog=SERVE)
+@app.command(epilog=SERVE_EXAMPLES)
 def serve(
     database: Database = EMBEDDED,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -157,10 +157,10 @@ def _open(address: str) -> None:
     webbrowser.open(address)  # the address is on the terminal in any case
 
 
-CREATE = """
+CREATE_EXAMPLES = """
 \b
 Examples:
-  candor collect create helpful --title "Which reply helps more?" --task comparison --instructions guide.md
+  candor collect create replies --title "Which reply helps more?" --instructions guide.md
   candor collect create order --task ranking --set overlap=2 --set pay_per_hour=18
 """
 
@@ -170,7 +170,7 @@ Set = Annotated[
 ]
 
 
-@app.command(epilog=CREATE)
+@app.command(epilog=CREATE_EXAMPLES)
 def create(
     slug: Slug,
     task: Annotated[Task, typer.Option(help="What annotators do.")] = Task.COMPARISON,
@@ -203,17 +203,17 @@ def create(
     typer.echo(f"next: {_command('import', project.slug, 'FILE', database=database)}")
 
 
-SET = """
+SET_EXAMPLES = """
 \b
 Examples:
-  candor collect set helpful overlap=5 gold_rate=0.2
-  candor collect set helpful gate.alpha_at_least=0.5
-  candor collect set helpful --pause
-  candor collect set helpful --batch 2                      hand out the items of batch 2 too
+  candor collect set sample overlap=5 gold_rate=0.2
+  candor collect set sample gate.alpha_at_least=0.5
+  candor collect set sample --pause
+  candor collect set sample --batch 2                      hand out the items of batch 2 too
 """
 
 
-@app.command("set", epilog=SET)
+@app.command("set", epilog=SET_EXAMPLES)
 def set_(
     slug: Slug,
     values: Annotated[
@@ -246,16 +246,16 @@ def set_(
         typer.echo(f"  {key} = {value}")
 
 
-INVITE = """
+INVITE_EXAMPLES = """
 \b
 Examples:
-  candor collect invite helpful                             a link for one annotator
-  candor collect invite helpful --count 5 --pool experts --days 14
-  candor collect invite helpful --role lead
+  candor collect invite sample                             a link for one annotator
+  candor collect invite sample --count 5 --days 14
+  candor collect invite sample --role lead
 """
 
 
-@app.command(epilog=INVITE)
+@app.command(epilog=INVITE_EXAMPLES)
 def invite(
     slug: Slug,
     role: Annotated[RoleChoice, typer.Option(help="What they may do.")] = RoleChoice.ANNOTATOR,
@@ -283,7 +283,7 @@ def invite(
         typer.echo(link)
 
 
-LINK = """
+LINK_EXAMPLES = """
 \b
 Examples:
   candor collect link admin                                 somebody lost the password
@@ -291,7 +291,7 @@ Examples:
 """
 
 
-@app.command(epilog=LINK)
+@app.command(epilog=LINK_EXAMPLES)
 def link(
     name: Annotated[str, typer.Argument(metavar="ACCOUNT", help="Who is to be signed in.", show_default=False)],
     site: Annotated[str, typer.Option(help="Where the pages are reached.")] = "http://127.0.0.1:8400",
@@ -306,7 +306,7 @@ def link(
     typer.echo(f"{site.rstrip('/')}/join#{token}")
 
 
-STATUS = """
+STATUS_EXAMPLES = """
 \b
 Examples:
   candor collect status
@@ -314,7 +314,7 @@ Examples:
 """
 
 
-@app.command(epilog=STATUS)
+@app.command(epilog=STATUS_EXAMPLES)
 def status(database: Database = EMBEDDED, as_json: AsJson = False) -> None:
     """See every project and how far it has come."""
     from dataclasses import asdict
@@ -352,16 +352,16 @@ def status(database: Database = EMBEDDED, as_json: AsJson = False) -> None:
     stdout().print(table)
 
 
-BACKUP = """
+BACKUP_EXAMPLES = """
 \b
 Examples:
   candor collect backup labels-2026-11-26.zip
-  candor collect backup labels.zip --database postgresql://candor@db/labels
+  candor collect backup team.zip --database postgresql://candor@db/labels
 """
 Force = Annotated[bool, typer.Option("--force", help="Replace the file where it is there.")]
 
 
-@app.command(epilog=BACKUP)
+@app.command(epilog=BACKUP_EXAMPLES)
 def backup(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write.", show_default=False)],
     force: Force = False,
@@ -375,15 +375,15 @@ def backup(
     typer.echo(f"{saved.path}: {saved.rows['submissions']:,} submissions, {saved.rows['items']:,} items")
 
 
-RESTORE = """
+RESTORE_EXAMPLES = """
 \b
 Examples:
   candor collect restore labels.zip --database again.db
-  candor collect restore labels.zip --database postgresql://candor@db/labels     from SQLite to a team's server
+  candor collect restore labels.zip --database postgresql://candor@db/moved      from SQLite to a team's server
 """
 
 
-@app.command(epilog=RESTORE)
+@app.command(epilog=RESTORE_EXAMPLES)
 def restore(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What backup wrote.", show_default=False)],
     database: Database = EMBEDDED,

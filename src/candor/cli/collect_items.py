@@ -12,12 +12,12 @@ from candor.cli.collect import EMBEDDED, Database, Force, Slug, opened
 from candor.cli.convert import To
 from candor.cli.output import AsJson, print_json
 
-IMPORT = """
+IMPORT_EXAMPLES = """
 \b
 Examples:
-  candor collect import helpful replies.jsonl               rows with 'prompt' and 'responses'
-  candor collect import helpful pairs.jsonl.gz              the texts of comparisons in any known format
-  candor collect import helpful gold.jsonl --kind gold      items whose right answer is known
+  candor collect import sample replies.jsonl               rows with 'prompt' and 'responses'
+  candor collect import sample pairs.jsonl.gz              the texts of comparisons in any known format
+  candor collect import sample gold.jsonl --kind gold      items whose right answer is known
 
 The same items again are counted and left as they are.
 """
@@ -74,12 +74,12 @@ def import_(
         typer.echo(f"  {line}")
 
 
-EXPORT = """
+EXPORT_EXAMPLES = """
 \b
 Examples:
-  candor collect export helpful labels.jsonl                all that is known, as Candor's rows
-  candor collect export helpful pairs.parquet --to trl-chat
-  candor collect export helpful batch-2.jsonl --batch 2 --no-retests
+  candor collect export sample labels.jsonl                all that is known, as Candor's rows
+  candor collect export sample pairs.parquet --to trl-chat
+  candor collect export sample batch-1.jsonl --batch 1 --no-retests
 """
 
 
@@ -117,5 +117,5 @@ def export(
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to ``candor collect``."""
-    app.command("import", epilog=IMPORT)(import_)
-    app.command("export", epilog=EXPORT)(export)
+    app.command("import", epilog=IMPORT_EXAMPLES)(import_)
+    app.command("export", epilog=EXPORT_EXAMPLES)(export)

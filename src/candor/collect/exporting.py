@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from candor.errors import InputError
 from candor.preferences.formats import convert_comparisons, writable
 from candor.preferences.formats.writing import Target, Written
 from candor.projects.database import Database
 from candor.projects.items import ItemKind
 from candor.projects.labels import read_labels
-from candor.projects.setup import find_project
+from candor.projects.setup import Project, find_project
 from candor.storage import can_be_made
 
 
@@ -36,8 +38,15 @@ def export_labels(
     can_be_made(out)
     with database.reading() as connection:
         project = find_project(connection, slug)
-        kinds: tuple[ItemKind, ...] = ("main", "gold", "calibration") if gold else ("main",)
-        labels = list(read_labels(connection, project.id, kinds=kinds, batch=batch, retests=retests))
+        return write_labels(connection, project, out, to=to, batch=batch, retests=retests, gold=gold)
+
+
+def write_labels(
+    connection: Connection, project: Project, out: Path, *, to: Target, batch: int | None, retests: bool, gold: bool
+) -> Written:
+    """Writes a project's standing labels to a new file. Raises InputError where there is none."""
+    kinds: tuple[ItemKind, ...] = ("main", "gold", "calibration") if gold else ("main",)
+    labels = list(read_labels(connection, project.id, kinds=kinds, batch=batch, retests=retests))
     if not labels:
-        raise InputError("no labels yet", where=f"{database.name}#{slug}", fix="candor collect serve, then label")
+        raise InputError("no labels yet", where=project.slug, fix="candor collect serve, then label")
     return convert_comparisons(out, labels, to=to)
