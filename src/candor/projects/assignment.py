@@ -11,6 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, or_, select, update
 
 from candor.projects.items import Item, item_of
+from candor.projects.openings import draw, openings
 from candor.projects.schema import items, members, tasks
 from candor.projects.setup import Member, Project
 
@@ -190,24 +191,15 @@ def _open_to(project: Project, member: Member, kind: str) -> ColumnElement[bool]
 
 def _draw_main(connection: Connection, project: Project, member: Member, rng: random.Random) -> _Draw | None:
     share = project.settings.uniform_share
-    possible = and_(_open_to(project, member, "main"), items.c.labels + items.c.leases < items.c.overlap)
     for _ in range(TRIES):
-        groups = connection.execute(
-            select(items.c.information, func.count()).where(possible).group_by(items.c.information)
-        ).all()
-        if not groups:
+        found = openings(connection, project, member)
+        if found is None:
             return None
-        total = sum(count for _, count in groups)
-        most, ties = max((information, count) for information, count in groups)
         uniform = rng.random() < share
-        wanted = possible if uniform else and_(possible, items.c.information == most)
-        nth = rng.randrange(total if uniform else ties)
-        item_id = connection.execute(
-            select(items.c.id).where(wanted).order_by(items.c.id).offset(nth).limit(1)
-        ).scalar_one_or_none()
+        item_id = draw(connection, project, member, found, rng, uniform=uniform)
         row = None if item_id is None else _take(connection, item_id)
         if row is not None:
-            propensity = share / total + ((1 - share) / ties if row.information == most else 0.0)
+            propensity = found.propensity(row.information, share)
             return _Draw(item_of(row), "main", propensity, "uniform" if uniform else "information")
     return None
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -171,7 +172,14 @@ items = Table(
     _moment("created_at"),
     UniqueConstraint("project_id", "key"),
     CheckConstraint("kind IN ('main', 'gold', 'calibration', 'example')", name="kind"),
-    Index("ix_items_open", "project_id", "kind", "active", "batch"),
+    Index("ix_items_kind", "project_id", "kind", "active", "batch"),
+    # What has room, by what it tells: draws are made from this index (candor.projects.openings).
+    Index(
+        "ix_items_open",
+        *("project_id", "kind", "active", "information", "id", "batch", "pool", "labels", "leases", "overlap"),
+        sqlite_where=text("overlap > labels + leases"),
+        postgresql_where=text("overlap > labels + leases"),
+    ),
 )
 
 tasks = Table(

@@ -110,7 +110,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
         sa.UniqueConstraint("project_id", "key", name=op.f("uq_items_project_id_key")),
     )
-    op.create_index("ix_items_open", "items", ["project_id", "kind", "active", "batch"], unique=False)
+    op.create_index("ix_items_kind", "items", ["project_id", "kind", "active", "batch"], unique=False)
+    op.create_index(
+        "ix_items_open",
+        "items",
+        ["project_id", "kind", "active", "information", "id", "batch", "pool", "labels", "leases", "overlap"],
+        unique=False,
+        sqlite_where=sa.text("overlap > labels + leases"),
+        postgresql_where=sa.text("overlap > labels + leases"),
+    )
     op.create_table(
         "members",
         sa.Column("project_id", sa.Integer(), nullable=False),
@@ -214,6 +222,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_members_account_id"), table_name="members")
     op.drop_table("members")
     op.drop_index("ix_items_open", table_name="items")
+    op.drop_index("ix_items_kind", table_name="items")
     op.drop_table("items")
     op.drop_table("invitations")
     op.drop_table("audit_log")
