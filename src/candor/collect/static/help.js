@@ -21,9 +21,11 @@ export function showHelp(bindings, extra) {
   }).closed;
 }
 
-export function showInstructions(mine, tell) {
+// begin: the person is about to start, so that the way on stands at the end of the text.
+export function showInstructions(mine, tell, { begin = false } = {}) {
+  const start = h("button", { type: "button", class: "primary", onclick: () => dialog.close() }, "Start");
   const examples = mine.examples ?? [];
-  return openDialog({
+  const dialog = openDialog({
     title: "Instructions",
     kind: "side",
     body: [
@@ -36,8 +38,10 @@ export function showInstructions(mine, tell) {
           h("p", { class: "speaker" }, `Response ${letter(place)}`), rich(h("div", { class: "prose" }), response.html, response.text))),
         example.answer && h("p", { class: "verdict" }, "Right: ", h("strong", {}, tell(example.answer))),
         example.why_html && rich(h("div", { class: "prose" }), example.why_html))),
+      begin && h("div", { class: "actions" }, start),
     ],
-  }).closed;
+  });
+  return dialog.closed;
 }
 
 function defaults({ task }) {

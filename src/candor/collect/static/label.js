@@ -48,7 +48,7 @@ async function start() {
   setInterval(() => view?.tick(), 250);
   outbox.addEventListener("change", () => { if (outbox.state === "other-account") someoneElse(outbox.problem); });
   await recent();
-  if (firstTime(session.name)) await instructions();
+  if (firstTime(session.name)) await instructions({ begin: true });
   if (outbox.pending().length) await Promise.race([outbox.flush(), new Promise((go) => setTimeout(go, 4_000))]);
   await next();
 }
@@ -63,7 +63,7 @@ function chrome() {
     middle: bar.element,
     actions: [
       button("undo", "Undo", undo, "u"), button("pause", "Pause", () => pause(!paused), "p"),
-      button("instructions", "Instructions", instructions, "i"), button("help", "Keys", help, "?"),
+      button("instructions", "Instructions", () => instructions(), "i"), button("help", "Keys", help, "?"),
     ],
     onSignOut: async () => !outbox.pending().length ||
       confirmed("Sign out?", "Some answers have not been sent yet. They stay on this device until you sign in here again.", "Sign out"),
@@ -76,7 +76,7 @@ function chrome() {
 function bindings() {
   const always = [
     { keys: ["u"], says: "Undo the last answer", act: undo }, { keys: ["p"], says: "Pause, and go on", act: () => pause(!paused) },
-    { keys: ["i"], says: "Instructions and examples", act: instructions }, { keys: ["?"], says: "These keys", act: help },
+    { keys: ["i"], says: "Instructions and examples", act: () => instructions() }, { keys: ["?"], says: "These keys", act: help },
   ];
   if (!view || paused) return always;
   if (view.feedback) return [{ keys: ["Enter"], says: "Next", act: () => view.feedback.next.click() }, ...always];
@@ -84,7 +84,7 @@ function bindings() {
 }
 
 const help = () => held("help", showHelp(bindings(), view?.widget.cardKeys));
-const instructions = () => held("instructions", showInstructions(mine, tellAnswer(mine.task)));
+const instructions = (how) => held("instructions", showInstructions(mine, tellAnswer(mine.task), how));
 
 // While a dialog is open nobody reads the responses.
 async function held(reason, wait) {

@@ -12,6 +12,7 @@ export class Stopwatch {
     this.now = now;
     Object.assign(this, { total: 0, visible: 0, focusLost: 0, ready: null }, saved);
     this.#last = this.#active = now();
+    if (document.visibilityState === "hidden") this.#holds.add("hidden");
     this.away = document.visibilityState === "hidden" || !document.hasFocus();
   }
 
@@ -21,14 +22,14 @@ export class Stopwatch {
     const passed = now - this.#last;
     const idleFrom = this.#active + IDLE_AFTER;
     this.total += passed;
-    if (document.visibilityState === "visible" && this.#holds.size === 0) {
+    if (this.#holds.size === 0) {
       this.visible += Math.max(0, Math.min(now, Math.max(idleFrom, this.#last)) - this.#last);
     }
     this.#last = now;
     return this;
   }
 
-  // Holds the clock for a reason (a pause, an open dialog) until it is let go.
+  // Holds the clock for a reason (a pause, an open dialog, another tab) until it is let go.
   hold(reason) {
     this.look();
     this.#holds.add(reason);
@@ -50,7 +51,6 @@ export class Stopwatch {
   }
 
   left() {
-    this.look();
     if (!this.away) this.focusLost += 1;
     this.away = true;
   }
@@ -58,6 +58,17 @@ export class Stopwatch {
   back() {
     this.acted();
     this.away = false;
+  }
+
+  // The page went behind another tab, or came back: what passed so far counts as it was.
+  hidden(is) {
+    if (is) {
+      this.hold("hidden");
+      this.left();
+    } else {
+      this.letGo("hidden");
+      this.back();
+    }
   }
 
   // Answers opened: said once.
@@ -87,10 +98,7 @@ export function watchPage(current) {
   for (const kind of ACTIVITY) {
     window.addEventListener(kind, () => current()?.acted(), { passive: true, capture: true });
   }
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "hidden") current()?.left();
-    else current()?.back();
-  });
+  document.addEventListener("visibilitychange", () => current()?.hidden(document.visibilityState === "hidden"));
   window.addEventListener("blur", () => current()?.left());
   window.addEventListener("focus", () => current()?.back());
 }
