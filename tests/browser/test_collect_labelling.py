@@ -45,9 +45,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def visit(context: Any, slug: str) -> Page:
-    context.add_init_script(
-        f"try {{ for (const n of ['ann', 'bob']) localStorage.setItem(`candor:read:${{n}}:my-{slug}`, 'yes') }} catch {{}}"
-    )
+    for name in ("ann", "bob"):
+        context.add_init_script(f"try {{ localStorage.setItem('candor:read:{name}:my-{slug}', 'yes') }} catch {{}}")
     return open_task(context, slug)
 
 

@@ -192,9 +192,10 @@ def test_what_the_server_refuses_for_good_is_kept_apart_and_told(browser: Any, r
     with person(browser, running, "ann") as context:
         page = open_task(context, "comparison")
         said = {"error": {"what": "this id stands for something else", "where": "", "fix": ""}}
-        refuse = lambda route: (
-            route.fulfill(status=409, json=said) if route.request.method == "POST" else route.continue_()
-        )  # noqa: E731, E501
+
+        def refuse(route: Route) -> None:
+            return route.fulfill(status=409, json=said) if route.request.method == "POST" else route.continue_()
+
         page.route(SUBMISSIONS, refuse)
         choose(page)
         page.get_by_role("dialog", name="The server did not take this answer").wait_for()

@@ -1,9 +1,8 @@
-"""Comparison, ranking and rating in a real browser: by mouse, by finger and by keyboard alone, at a desk and on a phone."""
+"""The three tasks in a real browser: by mouse, by finger and by keyboard alone, at a desk and on a phone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
