@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, insert, or_, select, update
 
 from candor.projects.items import Item, item_of
 from candor.projects.openings import draw, openings
@@ -20,6 +20,60 @@ Arm = Literal["shown", "hidden"]
 
 TRIES = 20
 """How often another item is drawn where somebody else was quicker."""
+
+
+# Statements are built once: building one takes SQLAlchemy longer than most of them take the database.
+_MEMBER = (
+    select(members.c.active)
+    .where(members.c.project_id == bindparam("project"), members.c.account_id == bindparam("account"))
+    .with_for_update()
+)
+_HELD = (
+    select(tasks)
+    .where(
+        tasks.c.project_id == bindparam("project"),
+        tasks.c.account_id == bindparam("account"),
+        tasks.c.state == "leased",
+    )
+    .order_by(tasks.c.leased_at.desc(), tasks.c.id.desc())
+    .limit(1)
+)
+_EXPIRED = (
+    select(tasks.c.id, tasks.c.item_id, tasks.c.purpose)
+    .where(
+        tasks.c.state == "leased", tasks.c.expires_at <= bindparam("now"), tasks.c.project_id == bindparam("project")
+    )
+    .order_by(tasks.c.item_id)
+    .limit(100)
+    .with_for_update(skip_locked=True)
+)
+_ITEM = select(items).where(items.c.id == bindparam("item"))
+_ROOMY_ITEM = _ITEM.where(items.c.active, items.c.labels + items.c.leases < items.c.overlap).with_for_update(
+    skip_locked=True
+)
+_ONE_MORE_LEASE = update(items).where(items.c.id == bindparam("item")).values(leases=items.c.leases + 1)
+_TASK_OF = select(tasks).where(
+    tasks.c.item_id == bindparam("item"),
+    tasks.c.account_id == bindparam("account"),
+    tasks.c.round == bindparam("round"),
+)
+_NEW_TASK = insert(tasks).returning(tasks.c.id)
+_IN_TURN = and_(
+    items.c.project_id == bindparam("project"),
+    items.c.kind == bindparam("kind"),
+    items.c.active,
+    items.c.batch <= bindparam("batch"),
+    or_(items.c.pool.is_(None), items.c.pool == bindparam("pool")),
+    ~exists().where(
+        tasks.c.item_id == items.c.id,
+        tasks.c.account_id == bindparam("account"),
+        tasks.c.round == 0,
+        tasks.c.state != "expired",  # a lease that was taken back is none
+    ),
+)
+_COUNT_IN_TURN = select(func.count()).select_from(items).where(_IN_TURN)
+_ANY_WANTED = select(exists().where(_IN_TURN, items.c.labels < items.c.overlap))
+_NTH_IN_TURN = select(items).where(_IN_TURN).order_by(items.c.id).offset(bindparam("nth")).limit(1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,24 +154,17 @@ def _purposes(project: Project, rng: random.Random) -> list[Purpose]:
 
 def _locked(connection: Connection, member: Member) -> bool:
     """Lets one request of an annotator pass at a time, and says whether they may work."""
-    query = select(members.c.active).where(
-        members.c.project_id == member.project_id, members.c.account_id == member.account_id
-    )
-    return bool(connection.execute(query.with_for_update()).scalar_one_or_none())
+    values = {"project": member.project_id, "account": member.account_id}
+    return bool(connection.execute(_MEMBER, values).scalar_one_or_none())
 
 
 def _held(connection: Connection, project: Project, member: Member, now: float) -> Task | None:
     """The task that the annotator holds. A lease that ran out and that nobody took back goes on under a new fence."""
-    query = (
-        select(tasks)
-        .where(tasks.c.project_id == project.id, tasks.c.account_id == member.account_id, tasks.c.state == "leased")
-        .order_by(tasks.c.leased_at.desc(), tasks.c.id.desc())
-        .limit(1)
-    )
-    row = connection.execute(query).mappings().one_or_none()
+    whose = {"project": project.id, "account": member.account_id}
+    row = connection.execute(_HELD, whose).mappings().one_or_none()
     if row is None:
         return None
-    item = connection.execute(select(items).where(items.c.id == row["item_id"])).one()
+    item = connection.execute(_ITEM, {"item": row["item_id"]}).one()
     if not item.active:
         _release(connection, row)
         return _held(connection, project, member, now)
@@ -130,14 +177,7 @@ def _held(connection: Connection, project: Project, member: Member, now: float) 
 
 def release_expired(connection: Connection, project_id: int, *, now: float) -> int:
     """Takes back the leases that ran out, so that others can have the items. Returns how many."""
-    query = (
-        select(tasks.c.id, tasks.c.item_id, tasks.c.purpose)
-        .where(tasks.c.state == "leased", tasks.c.expires_at <= now, tasks.c.project_id == project_id)
-        .order_by(tasks.c.item_id)
-        .limit(100)
-        .with_for_update(skip_locked=True)
-    )
-    rows = connection.execute(query).mappings().all()
+    rows = connection.execute(_EXPIRED, {"project": project_id, "now": now}).mappings().all()
     for row in rows:
         _release(connection, row)
     return len(rows)
@@ -171,24 +211,6 @@ def _draw(
             return _draw_in_turn(connection, project, member, purpose, rng)
 
 
-def _open_to(project: Project, member: Member, kind: str) -> ColumnElement[bool]:
-    """Items of a kind that the annotator may have and has not had (a lease that was taken back is none)."""
-    had = exists().where(
-        tasks.c.item_id == items.c.id,
-        tasks.c.account_id == member.account_id,
-        tasks.c.round == 0,
-        tasks.c.state != "expired",
-    )
-    return and_(
-        items.c.project_id == project.id,
-        items.c.kind == kind,
-        items.c.active,
-        items.c.batch <= project.batch,
-        or_(items.c.pool.is_(None), items.c.pool == member.pool),
-        ~had,
-    )
-
-
 def _draw_main(connection: Connection, project: Project, member: Member, rng: random.Random) -> _Draw | None:
     share = project.settings.uniform_share
     for _ in range(TRIES):
@@ -206,23 +228,20 @@ def _draw_main(connection: Connection, project: Project, member: Member, rng: ra
 
 def _take(connection: Connection, item_id: int) -> Any:
     """Locks an item that still has room and counts the lease; None where somebody was quicker or is at it."""
-    query = (
-        select(items)
-        .where(items.c.id == item_id, items.c.active, items.c.labels + items.c.leases < items.c.overlap)
-        .with_for_update(skip_locked=True)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_ROOMY_ITEM, {"item": item_id}).one_or_none()
     if row is not None:
-        connection.execute(update(items).where(items.c.id == item_id).values(leases=items.c.leases + 1))
+        connection.execute(_ONE_MORE_LEASE, {"item": item_id})
     return row
 
 
 def _draw_retest(
     connection: Connection, project: Project, member: Member, rng: random.Random, now: float
 ) -> _Draw | None:
+    if not project.settings.retest_rate or not _retests_wanted(connection, project, member):
+        return None
     due = _retests(project, member, now - project.settings.retest_after_hours * 3600)
     count = connection.execute(select(func.count()).select_from(items).join(tasks).where(due)).scalar_one()
-    if not count or not project.settings.retest_rate or not _retests_wanted(connection, project, member):
+    if not count:
         return None
     query = select(items).join(tasks).where(due).order_by(tasks.c.id).offset(rng.randrange(count)).limit(1)
     return _Draw(item_of(connection.execute(query).one()), "retest", 1 / count, "uniform", round=1)
@@ -268,20 +287,28 @@ def _draw_in_turn(
     connection: Connection, project: Project, member: Member, kind: Literal["gold", "calibration"], rng: random.Random
 ) -> _Draw | None:
     """Calibration in the order in which it was made, the same for all; gold in an order of each annotator's own."""
-    possible = _open_to(project, member, kind)
-    count = connection.execute(select(func.count()).select_from(items).where(possible)).scalar_one()
-    if not count or (kind == "gold" and not project.settings.gold_rate):
+    if kind == "gold" and not project.settings.gold_rate:
         return None
-    nth = 0 if kind == "calibration" else rng.randrange(count)
-    row = connection.execute(select(items).where(possible).order_by(items.c.id).offset(nth).limit(1)).one_or_none()
+    values = {
+        "project": project.id,
+        "kind": kind,
+        "batch": project.batch,
+        "pool": member.pool,
+        "account": member.account_id,
+        "nth": 0,
+    }
+    if kind == "gold":
+        count = connection.execute(_COUNT_IN_TURN, values).scalar_one()
+        values["nth"] = rng.randrange(count) if count else 0
+    row = connection.execute(_NTH_IN_TURN, values).one_or_none()
     return None if row is None else _Draw(item_of(row), kind, None, "turn")
 
 
 def _lease(
     connection: Connection, project: Project, member: Member, draw: _Draw, rng: random.Random, now: float
 ) -> Task:
-    key = and_(tasks.c.item_id == draw.item.id, tasks.c.account_id == member.account_id, tasks.c.round == draw.round)
-    before = connection.execute(select(tasks).where(key)).mappings().one_or_none()
+    key = {"item": draw.item.id, "account": member.account_id}
+    before = connection.execute(_TASK_OF, key | {"round": draw.round}).mappings().one_or_none()
     lease: dict[str, Any] = {
         "purpose": draw.purpose,
         "state": "leased",
@@ -303,14 +330,13 @@ def _lease(
         "counted": False,
     }
     if draw.round:
-        first = tasks.c.item_id == draw.item.id, tasks.c.account_id == member.account_id, tasks.c.round == 0
-        shown, arm = connection.execute(select(tasks.c.shown_order, tasks.c.arm).where(*first)).one()
-        lease |= {"shown_order": list(reversed(shown)), "arm": arm}
+        first = connection.execute(_TASK_OF, key | {"round": 0}).one()
+        lease |= {"shown_order": list(reversed(first.shown_order)), "arm": first.arm}
     else:
         order = list(range(len(draw.item.responses)))
         rng.shuffle(order)
         lease |= {"shown_order": order, "arm": _arm(project, draw.item, member)}
-    task_id = connection.execute(insert(tasks).values(**lease).returning(tasks.c.id)).scalar_one()
+    task_id = connection.execute(_NEW_TASK, lease).scalar_one()
     return task_of({**lease, "id": task_id}, draw.item)
 
 
@@ -332,8 +358,8 @@ def _until_more(connection: Connection, project: Project, member: Member, now: f
         first = connection.execute(judged).scalar_one()
         if first is not None:
             moments.append(first + project.settings.retest_after_hours * 3600)
-    wanted = and_(_open_to(project, member, "main"), items.c.labels < items.c.overlap)
-    if connection.execute(select(exists().where(wanted))).scalar_one():
+    values = {"project": project.id, "kind": "main", "batch": project.batch, "pool": member.pool}
+    if connection.execute(_ANY_WANTED, values | {"account": member.account_id}).scalar_one():
         ends = connection.execute(
             select(func.min(tasks.c.expires_at)).where(tasks.c.project_id == project.id, tasks.c.state == "leased")
         ).scalar_one()

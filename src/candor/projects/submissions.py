@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Literal
 
-from sqlalchemy import Connection, exists, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, bindparam, exists, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from candor.errors import InputError
 from candor.projects.assignment import Purpose, Task, task_of
@@ -38,6 +38,45 @@ class NotFound(InputError):
 
 class Conflict(InputError):
     """What was sent contradicts what is stored, which stays as it is."""
+
+
+# Statements are built once: building one takes SQLAlchemy longer than most of them take the database.
+_SUBMISSION = select(submissions).where(submissions.c.submission_id == bindparam("id"))
+_TASK = (
+    select(tasks)
+    .where(
+        tasks.c.id == bindparam("task"),
+        tasks.c.project_id == bindparam("project"),
+        tasks.c.account_id == bindparam("account"),
+    )
+    .with_for_update()
+)
+_INSERT = {  # nothing is inserted where the id, or what it takes back, is taken
+    "sqlite": sqlite.insert(submissions).on_conflict_do_nothing().returning(submissions.c.id),
+    "postgresql": postgresql.insert(submissions).on_conflict_do_nothing().returning(submissions.c.id),
+}
+_SETTLED = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"))
+    .values(state=bindparam("now_state"), counted=bindparam("counts"))
+)
+_LEASES_MOVED = (
+    update(items).where(items.c.id == bindparam("item")).values(leases=items.c.leases + bindparam("more_leases"))
+)
+_LABELS_MOVED = _LEASES_MOVED.values(labels=items.c.labels + bindparam("more_labels"), information=bindparam("tells"))
+_RESPONSES = select(items.c.responses).where(items.c.id == bindparam("item"))
+_taken_back = submissions.alias("taken_back")
+_STANDING = (  # the answers that count towards an item's overlap
+    select(submissions.c.answer)
+    .join(tasks, tasks.c.id == submissions.c.task_id)
+    .where(
+        submissions.c.item_id == bindparam("item"),
+        submissions.c.kind == "answer",
+        ~submissions.c.surplus,
+        tasks.c.purpose == "main",
+        ~exists().where(_taken_back.c.supersedes == submissions.c.submission_id),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,14 +208,13 @@ def undo(
 
 def own_submissions(connection: Connection, project: Project, member: Member, *, limit: int) -> list[Mapping[Any, Any]]:
     """One's own latest submissions, the newest first: id, moment, kind, the prompt's last message, whether undone."""
-    taken_back = submissions.alias("taken_back")
     query = (
         select(
             submissions.c.submission_id,
             submissions.c.received_at,
             submissions.c.kind,
             items.c.prompt,
-            exists().where(taken_back.c.supersedes == submissions.c.submission_id).label("undone"),
+            exists().where(_taken_back.c.supersedes == submissions.c.submission_id).label("undone"),
         )
         .join(items, items.c.id == submissions.c.item_id)
         .where(
@@ -216,8 +254,7 @@ def _digest(value: Any) -> str:
 
 def _replayed(connection: Connection, member: Member, submission_id: str, body: str) -> Receipt | None:
     """The receipt of a submission that is stored, or None. Raises Conflict where the id stands for something else."""
-    query = select(submissions).where(submissions.c.submission_id == submission_id)
-    row = connection.execute(query).mappings().one_or_none()
+    row = connection.execute(_SUBMISSION, {"id": submission_id}).mappings().one_or_none()
     if row is None:
         return None
     if row["account_id"] != member.account_id or row["body_hash"] != body or row["kind"] == "undo":
@@ -234,12 +271,8 @@ def _replay_or_conflict(connection: Connection, member: Member, submission_id: s
 
 
 def _task(connection: Connection, project: Project, member: Member, task_id: int) -> Mapping[Any, Any]:
-    query = (
-        select(tasks)
-        .where(tasks.c.id == task_id, tasks.c.project_id == project.id, tasks.c.account_id == member.account_id)
-        .with_for_update()
-    )
-    row = connection.execute(query).mappings().one_or_none()
+    values = {"task": task_id, "project": project.id, "account": member.account_id}
+    row = connection.execute(_TASK, values).mappings().one_or_none()
     if row is None:
         raise NotFound("no such task of yours", where=f"task {task_id}")
     return row
@@ -281,48 +314,33 @@ def _stored(connection: Connection, task: Mapping[Any, Any], values: Mapping[Any
         "arm": task["arm"],
         **values,
     }
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(submissions).values(**whole))
-    except IntegrityError:
-        return False
-    return True
+    insert = _INSERT[connection.dialect.name]
+    return connection.execute(insert, whole).scalar_one_or_none() is not None
 
 
 def _settle(connection: Connection, project: Project, task: Mapping[Any, Any], kind: str) -> None:
     counts = kind == "answer" and task["purpose"] == "main"
     state = "done" if kind == "answer" else "skipped"
-    connection.execute(update(tasks).where(tasks.c.id == task["id"]).values(state=state, counted=counts))
+    connection.execute(_SETTLED, {"task": task["id"], "now_state": state, "counts": counts})
     if task["purpose"] == "main":
         _count(connection, project, task["item_id"], labels=int(counts), leases=-1)
 
 
 def _count(connection: Connection, project: Project, item_id: int, *, labels: int, leases: int) -> None:
     """Moves an item's counts and, where its labels change, what the next one is expected to tell."""
-    values: dict[str, Any] = {"leases": items.c.leases + leases}
-    if labels:
-        answers = _standing(connection, item_id)
-        responses = connection.execute(select(items.c.responses).where(items.c.id == item_id)).scalar_one()
-        values["labels"] = items.c.labels + labels
-        values["information"] = expected_information(project.task, len(responses), answers)
-    connection.execute(update(items).where(items.c.id == item_id).values(**values))
-
-
-def _standing(connection: Connection, item_id: int) -> list[Judgement]:
-    """The answers that count towards an item's overlap."""
-    taken_back = submissions.alias("taken_back")
-    query = (
-        select(submissions.c.answer)
-        .join(tasks, tasks.c.id == submissions.c.task_id)
-        .where(
-            submissions.c.item_id == item_id,
-            submissions.c.kind == "answer",
-            ~submissions.c.surplus,
-            tasks.c.purpose == "main",
-            ~exists().where(taken_back.c.supersedes == submissions.c.submission_id),
-        )
-    )
-    return [judgement_from_json(raw) for raw in connection.execute(query).scalars()]
+    if not labels:
+        connection.execute(_LEASES_MOVED, {"item": item_id, "more_leases": leases})
+        return
+    rows = connection.execute(_STANDING, {"item": item_id}).scalars()
+    answers = [judgement_from_json(raw) for raw in rows]
+    responses = len(connection.execute(_RESPONSES, {"item": item_id}).scalar_one())
+    values = {
+        "item": item_id,
+        "more_leases": leases,
+        "more_labels": labels,
+        "tells": expected_information(project.task, responses, answers),
+    }
+    connection.execute(_LABELS_MOVED, values)
 
 
 def _oldest_undoable(connection: Connection, project: Project, member: Member) -> int:
