@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, case, exists, func, select
+from sqlalchemy import Connection, bindparam, case, exists, func, select
 
 from candor.projects.schema import items, submissions, tasks
 from candor.projects.setup import Member, Project
@@ -122,9 +122,12 @@ def mine(connection: Connection, project: Project, member: Member) -> Mine:
     )
 
 
+_DONE = select(func.count()).where(
+    tasks.c.account_id == bindparam("account"), tasks.c.project_id == bindparam("project"), tasks.c.state == "done"
+)
+
+
 def done_count(connection: Connection, project: Project, member: Member) -> int:
     """How many tasks an annotator has answered."""
-    query = select(func.count()).where(
-        tasks.c.account_id == member.account_id, tasks.c.project_id == project.id, tasks.c.state == "done"
-    )
-    return connection.execute(query).scalar_one()
+    values = {"project": project.id, "account": member.account_id}
+    return connection.execute(_DONE, values).scalar_one()

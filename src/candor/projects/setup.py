@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from candor.errors import InputError
@@ -84,9 +84,15 @@ def create_project(
     return find_project(connection, slug)
 
 
+_PROJECT = select(projects).where(projects.c.slug == bindparam("slug"))
+_MEMBER = select(members).where(
+    members.c.project_id == bindparam("project"), members.c.account_id == bindparam("account")
+)
+
+
 def find_project(connection: Connection, slug: str) -> Project:
     """The project of a short name. Raises InputError, with the names there are, where there is none."""
-    row = connection.execute(select(projects).where(projects.c.slug == slug)).mappings().one_or_none()
+    row = connection.execute(_PROJECT, {"slug": slug}).mappings().one_or_none()
     if row is None:
         names = connection.execute(select(projects.c.slug).order_by(projects.c.slug).limit(20)).scalars().all()
         raise InputError("no such project", where=slug[:100], fix=f"projects: {', '.join(names) or 'none yet'}")
@@ -176,8 +182,8 @@ def check_pool(project: Project, pool: str | None) -> None:
 
 def find_member(connection: Connection, project_id: int, account_id: int) -> Member | None:
     """An account's part in a project, or None where it has none."""
-    query = select(members).where(members.c.project_id == project_id, members.c.account_id == account_id)
-    row = connection.execute(query).mappings().one_or_none()
+    values = {"project": project_id, "account": account_id}
+    row = connection.execute(_MEMBER, values).mappings().one_or_none()
     return None if row is None else _member(row)
 
 

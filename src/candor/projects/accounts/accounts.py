@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from candor.errors import InputError
@@ -69,9 +69,12 @@ def find_account(connection: Connection, name: str) -> Account:
     return _account(row)
 
 
+_ACCOUNT = select(accounts).where(accounts.c.id == bindparam("account"))
+
+
 def account_of(connection: Connection, account_id: int) -> Account:
     """The account of an id."""
-    return _account(connection.execute(select(accounts).where(accounts.c.id == account_id)).mappings().one())
+    return _account(connection.execute(_ACCOUNT, {"account": account_id}).mappings().one())
 
 
 def list_accounts(connection: Connection) -> list[Account]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from candor.projects.accounts.secrets import new_token, stored
 from candor.projects.schema import accounts, sessions
@@ -43,27 +43,30 @@ def open_session(connection: Connection, account_id: int, *, now: float) -> tupl
     return token, csrf
 
 
+_SESSION = (
+    select(
+        sessions.c.id,
+        sessions.c.csrf,
+        sessions.c.seen_at,
+        accounts.c.id.label("account"),
+        accounts.c.name,
+        accounts.c.role,
+    )
+    .join(accounts, accounts.c.id == sessions.c.account_id)
+    .where(
+        sessions.c.token_hash == bindparam("token"),
+        sessions.c.revoked_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
+        sessions.c.seen_at > bindparam("idle_since"),
+        accounts.c.active,
+    )
+)
+
+
 def find_session(connection: Connection, token: str, *, now: float) -> Session | None:
     """The session of a token, or None where it ended, was revoked, or never was."""
-    query = (
-        select(
-            sessions.c.id,
-            sessions.c.csrf,
-            sessions.c.seen_at,
-            accounts.c.id.label("account"),
-            accounts.c.name,
-            accounts.c.role,
-        )
-        .join(accounts, accounts.c.id == sessions.c.account_id)
-        .where(
-            sessions.c.token_hash == stored(token),
-            sessions.c.revoked_at.is_(None),
-            sessions.c.expires_at > now,
-            sessions.c.seen_at > now - IDLE,
-            accounts.c.active,
-        )
-    )
-    row = connection.execute(query).one_or_none()
+    values = {"token": stored(token), "now": now, "idle_since": now - IDLE}
+    row = connection.execute(_SESSION, values).one_or_none()
     if row is None:
         return None
     stale = row.seen_at < now - SEEN_EVERY
