@@ -136,9 +136,11 @@ def fill(
 
 
 @contextmanager
-def served(database: Database, *, seed: int = 0, port: int = 0) -> Iterator[str]:
+def served(database: Database, *, seed: int = 0, port: int = 0, throttled: bool = True) -> Iterator[str]:
     """Serves the application on a free port; yields its address."""
     app = create_app(database, rng=random.Random(seed))
+    if not throttled:
+        app.state.site.requests.per_second = app.state.site.requests.burst = 1e9
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="warning", access_log=False, lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from candor.collect.errors import problem
@@ -34,8 +35,11 @@ IMPORT_BODY = 256 * 2**20
 """Bytes that a request may bring, and one that brings a file."""
 
 
-class TooLarge(Exception):
+class TooLarge(HTTPException):
     """A body that is larger than it may be."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413, f"the body is larger than {limit // 2**20} MiB", headers={"Connection": "close"})
 
 
 class Guarded:
@@ -56,14 +60,13 @@ class Guarded:
             return
         path = scope["path"]
         private = not path.startswith("/static/")
-        started = False
 
         async def guarded_send(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
-                headers = [*message.get("headers", ()), *self.headers]
-                if private and not any(name == b"cache-control" for name, _ in headers):
+                headers = list(message.get("headers", ()))
+                given = {name for name, _ in headers}
+                headers += [header for header in self.headers if header[0] not in given]
+                if private and b"cache-control" not in given:
                     headers.append((b"cache-control", b"no-store"))
                 message = {**message, "headers": headers}
             await send(message)
@@ -71,18 +74,13 @@ class Guarded:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope["method"], headers)
         limit = IMPORT_BODY if path.endswith("/import") else BODY
-        try:
-            if refusal is None and _length(headers) > limit:
-                raise TooLarge
-            if refusal is not None:
-                await problem(*refusal)(scope, receive, guarded_send)
-                return
-            await self.app(scope, _limited(receive, limit), guarded_send)
-        except TooLarge:
-            if started:
-                raise
-            large = problem(413, f"the body is larger than {limit // 2**20} MiB", headers={"Connection": "close"})
-            await large(scope, receive, guarded_send)
+        if refusal is None and _length(headers) > limit:
+            large = TooLarge(limit)
+            refusal = (large.status_code, large.detail)
+        if refusal is not None:
+            await problem(*refusal, headers={"Connection": "close"})(scope, receive, guarded_send)
+            return
+        await self.app(scope, _limited(receive, limit), guarded_send)
 
     def _refusal(self, method: str, headers: dict[bytes, str]) -> tuple[int, str] | None:
         host = headers.get(b"host", "")
@@ -119,7 +117,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         read += len(message.get("body", b""))
         if read > limit:
-            raise TooLarge
+            raise TooLarge(limit)
         return message
 
     return limited

@@ -44,14 +44,15 @@ def mark_used(connection: Connection, token: Session, *, now: float) -> None:
     connection.execute(update(api_tokens).where(api_tokens.c.id == token.id).values(used_at=now))
 
 
-def list_tokens(connection: Connection, account_id: int) -> list[Mapping[Any, Any]]:
+def list_tokens(connection: Connection, account_id: int) -> list[Mapping[str, Any]]:
     """An account's tokens that still work: id, name, created_at, used_at."""
     query = (
         select(api_tokens.c.id, api_tokens.c.name, api_tokens.c.created_at, api_tokens.c.used_at)
         .where(api_tokens.c.account_id == account_id, api_tokens.c.revoked_at.is_(None))
         .order_by(api_tokens.c.id)
     )
-    return [dict(row) for row in connection.execute(query).mappings()]
+    fields = ("id", "name", "created_at", "used_at")
+    return [dict(zip(fields, row, strict=True)) for row in connection.execute(query)]
 
 
 def revoke_token(connection: Connection, account_id: int, token_id: int, *, now: float) -> None:
