@@ -134,4 +134,11 @@ async function read(response) {
   return response.status === 204 ? { nothing: true, retryAfter, reason: response.headers.get("X-Reason") } : value;
 }
 
+// A file, as a Blob; a refusal is a Refused.
+export async function download(path) {
+  const response = await fetch(path, { credentials: "same-origin", cache: "no-store" }).catch(() => { throw new Unreachable(); });
+  if (!response.ok) await read(response);
+  return response.blob();
+}
+
 export const projectPath = (slug, rest = "") => `/api/projects/${encodeURIComponent(slug)}${rest}`;

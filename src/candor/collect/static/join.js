@@ -65,5 +65,14 @@ function signInByLink(name) {
     fields: password.fields, label: "Set the password and sign in",
     act: async () => { await accept({ token, password: password.value() }); done(); },
   });
+  const later = h("button", { type: "button", onclick: async () => {
+    try {
+      await accept({ token });
+      done();
+    } catch (error) {
+      broken(error.message);
+    }
+  } }, "Not now");
+  element.querySelector(".actions").append(later);
   fill(main, h("section", { class: "panel narrow" }, h("h1", {}, `Hello, ${name}`), h("p", {}, "This link signs you in once. Choose a password for the next time."), element));
 }

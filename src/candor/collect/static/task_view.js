@@ -121,6 +121,7 @@ export function taskView({ task, mine, draft, answer, onSubmit, onSkip, onChange
       else focusOn(heading);
     },
     showFeedback(section) {
+      element.classList.remove("sending");
       answerBar.replaceWith(section);
     },
   };

@@ -1,25 +1,28 @@
 // Files in and out.
 
-import { call } from "../api.js";
+import { call, download } from "../api.js";
 import { field, form } from "../dialogs.js";
 import { fill, h } from "../dom.js";
 
 const FORMATS = [
-  ["candor", "Candor: everything that was seen and said"], ["trl", "TRL"], ["hh", "Anthropic HH"], ["ultrafeedback", "UltraFeedback"],
+  ["candor", "Candor: everything that was seen and said"], ["trl", "TRL: pairs, prompts as text"], ["trl-chat", "TRL: pairs, conversations as messages"],
 ];
+const ENDINGS = [[".jsonl", "JSON lines"], [".jsonl.gz", "JSON lines, packed"], [".parquet", "Parquet"]];
+const KINDS = [["", "As the rows say"], ["main", "Main: to be judged"], ["gold", "Gold: the answer is known"], ["calibration", "Calibration: practice that teaches"], ["example", "Examples in the instructions"]];
 
 export async function dataView({ path, slug }) {
   return [importing(path), exporting(path, slug)];
 }
 
 function importing(path) {
-  const file = field("File", { type: "file", required: true, accept: ".jsonl,.json,.csv,.parquet,.gz" }, "JSON lines, CSV or Parquet, as Candor's preference reader knows them; also packed with gzip. Rows with a right answer become gold items.");
+  const file = field("File", { type: "file", required: true, accept: ".jsonl,.json,.csv,.tsv,.parquet,.gz,.zst" }, "JSON lines, CSV or Parquet: prompts with responses, or comparisons in any format that Candor reads.");
+  const kind = field("Kind of items", { tag: "select", options: KINDS });
   const result = h("p", { class: "well", role: "status", hidden: true });
   const { element } = form({
-    fields: [file.element, result], label: "Import",
+    fields: [file.element, kind.element, result], label: "Import",
     act: async () => {
       const [chosen] = file.input.files;
-      const said = await call("POST", path(`/import?name=${encodeURIComponent(chosen.name)}`), chosen);
+      const said = await call("POST", path(`/import?name=${encodeURIComponent(chosen.name)}${kind.input.value ? `&kind=${kind.input.value}` : ""}`), chosen);
       result.hidden = false;
       fill(result, summary(said));
       file.input.value = "";
@@ -30,15 +33,37 @@ function importing(path) {
 
 function summary(said) {
   if (!said || typeof said !== "object") return "Imported.";
-  return Object.entries(said).map(([name, value]) => `${name.replaceAll("_", " ")}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+  return Object.entries(said).map(([name, value]) => `${name.replaceAll("_", " ")} ${words(value)}`).join(" · ");
+}
+
+function words(value) {
+  if (typeof value !== "object" || value === null) return value;
+  const parts = Object.entries(value).map(([name, count]) => `${count} ${name}`);
+  return parts.length ? parts.join(", ") : "none";
+}
+
+// A blob's address is the only way to hand a file over that keeps a refusal on the page.
+function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  const link = h("a", { href: url, download: name, hidden: true });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 function exporting(path, slug) {
   const format = field("Format", { tag: "select", options: FORMATS });
-  const link = h("a", { class: "button primary", download: `${slug}.jsonl` }, "Export");
-  const point = () => { link.href = path(`/export?to=${encodeURIComponent(format.input.value)}`); };
-  format.input.addEventListener("change", point);
-  point();
+  const ending = field("File", { tag: "select", options: ENDINGS });
+  const gold = h("input", { type: "checkbox" });
+  const act = async () => {
+    const query = new URLSearchParams({ to: format.input.value, ending: ending.input.value, gold: gold.checked });
+    save(await download(path(`/export?${query}`)), slug + ending.input.value);
+  };
+  const { element } = form({
+    fields: [format.element, ending.element, h("label", { class: "choice" }, gold, h("span", {}, "Answers to gold and calibration items too"))],
+    label: "Export", act,
+  });
   return h("section", { class: "block" }, h("h3", {}, "Export"),
-    h("p", { class: "hint" }, "Labels that stand: not those taken back. Names of annotators are their names in exports."), h("div", { class: "toolbar" }, format.element, link));
+    h("p", { class: "hint" }, "Labels that stand: not those taken back. Names of annotators are their names in exports."), element);
 }
