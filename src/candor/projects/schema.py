@@ -172,7 +172,7 @@ items = Table(
     _moment("created_at"),
     UniqueConstraint("project_id", "key"),
     CheckConstraint("kind IN ('main', 'gold', 'calibration', 'example')", name="kind"),
-    Index("ix_items_kind", "project_id", "kind", "active", "batch"),
+    Index("ix_items_kind", "project_id", "kind", "active"),
     # What has room, by what it tells: draws are made from this index (candor.projects.openings).
     Index(
         "ix_items_open",

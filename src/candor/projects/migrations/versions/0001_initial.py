@@ -110,7 +110,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_items")),
         sa.UniqueConstraint("project_id", "key", name=op.f("uq_items_project_id_key")),
     )
-    op.create_index("ix_items_kind", "items", ["project_id", "kind", "active", "batch"], unique=False)
+    op.create_index("ix_items_kind", "items", ["project_id", "kind", "active"], unique=False)
     op.create_index(
         "ix_items_open",
         "items",
