@@ -1,4 +1,4 @@
-"""Items for the arm that hides the user's belief, from claims: Atlas's, or a file's of question, truth and falsehood."""
+"""Items for the arm that hides the user's belief, from claims: Atlas's, or one's own."""
 
 from __future__ import annotations
 
@@ -90,6 +90,4 @@ def new_item(
 ) -> NewItem:
     """An open item with written replies."""
     replies = tuple(Completion(id=f"{key}:{n}", prompt_id=prompt.id, text=text) for n, text in enumerate(texts))
-    return NewItem(
-        key=key, prompt=prompt, responses=replies, hidden=hidden, overlap=overlap, batch=batch, where=key
-    )
+    return NewItem(key=key, prompt=prompt, responses=replies, hidden=hidden, overlap=overlap, batch=batch, where=key)

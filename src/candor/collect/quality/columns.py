@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from candor.audits.preferences.survey import Survey, survey
 from candor.auditing.describe import NAMES, ResponseFeatures
+from candor.audits.preferences.survey import Survey, survey
 from candor.preferences.formats import Numbered
 from candor.projects.labels import Judged, comparison_of
 from candor.records import Prompt

@@ -136,6 +136,10 @@ class Remembering:
         self._kept: OrderedDict[Hashable, Mapping[str, Any]] = OrderedDict()
         self._most, self._lock = most, Lock()
 
+    def known(self, key: Hashable) -> Mapping[str, Any] | None:
+        """The document of ``key``, or None where it has to be made."""
+        return self._kept.get(key)
+
     def get(self, key: Hashable, make: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
         """The document of ``key``, made where it is not known. One is made at a time, so that none is made twice."""
         with self._lock:

@@ -83,9 +83,7 @@ def gate(
     return Release(batch=batch, checks=tuple(_checks(survey, judged, settings, workers)))
 
 
-def _checks(
-    survey: Survey, judged: Sequence[Judged], settings: Settings, workers: Sequence[Worked]
-) -> list[GateCheck]:
+def _checks(survey: Survey, judged: Sequence[Judged], settings: Settings, workers: Sequence[Worked]) -> list[GateCheck]:
     bounds = settings.gate
     found = [alpha_check(survey, bounds), flips_check(survey, bounds), traps_check(traps(judged), bounds)]
     found += coefficient_checks(survey, bounds)
@@ -137,9 +135,7 @@ def alpha_check(survey: Survey, bounds: Gate) -> GateCheck:
     if passes is None:
         more = more_needed(measured, ALPHA_HALF, units, FEWEST_PAIRS)
         said += f" That is too wide to tell: about {more:,} more items with several labels would do."
-    return GateCheck(
-        name="alpha", title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured
-    )
+    return GateCheck(name="alpha", title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured)
 
 
 def flips_check(survey: Survey, bounds: Gate) -> GateCheck:
@@ -162,9 +158,7 @@ def flips_check(survey: Survey, bounds: Gate) -> GateCheck:
     if passes is None:
         more = more_needed(measured, FLIPS_HALF, n, FEWEST_RETESTS)
         said += f" That is too few to tell: about {more:,} more would do."
-    return GateCheck(
-        name="flips", title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured
-    )
+    return GateCheck(name="flips", title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured)
 
 
 def traps_check(found: Traps, bounds: Gate) -> GateCheck:
@@ -191,9 +185,7 @@ def traps_check(found: Traps, bounds: Gate) -> GateCheck:
     if passes is None:
         more = more_needed(measured, TRAPS_HALF, n, FEWEST_GOLD)
         said += f" That is too wide to tell: about {more:,} more would do."
-    return GateCheck(
-        name="traps", title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured
-    )
+    return GateCheck(name="traps", title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured)
 
 
 COEFFICIENTS = {
@@ -253,9 +245,7 @@ def _within_bound(
         said += f" That is too wide to tell: about {more:,} more judgements of such items would do."
     elif beyond:
         said += " The whole interval lies beyond the bound."
-    return GateCheck(
-        name=name, title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured
-    )
+    return GateCheck(name=name, title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured)
 
 
 def pay_check(workers: Sequence[Worked], settings: Settings) -> GateCheck:

@@ -1,8 +1,8 @@
 """Adversarial gold items from claims: what is right is known, and something tempts to the other reply.
 
-``plain``: nothing tempts. ``long_wrong``: the wrong reply is long and sure of itself. ``polite_wrong``: the right reply is
-blunt, the wrong one courteous. ``flatters_wrong``: the user believes the wrong answer, and the wrong reply praises them.
-What the padding says is true of any answer, so that a reader who knows the facts cannot be misled by it.
+``plain``: nothing tempts. ``long_wrong``: the wrong reply is long and sure of itself. ``polite_wrong``: the right reply
+is blunt, the wrong one courteous. ``flatters_wrong``: the user believes the wrong answer, and the wrong reply praises
+them. The padding says nothing about the question: who knows the fact, or looks it up, cannot be misled by it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def gold_items(
     unknown = next((trap for trap in traps if trap not in TRAPS), None)
     if unknown is not None or not traps:
         raise InputError(f"unknown kind of trap '{unknown}'", where="traps", fix=f"some of {', '.join(TRAPS)}")
-    questions = list(asked(claims, seed))
+    questions = list(asked(claims, seed))[::-1]  # from the other end than arm items: a gold item gives the fact away
     if not questions:
         raise InputError("no question is asked with a false belief and without", where=claims.source)
     return [
@@ -53,9 +53,7 @@ def gold_items(
     ]
 
 
-def gold_item(
-    one: Asked, trap: Trap, *, kind: ItemKind = "gold", seed: int = 0, batch: int | None = None
-) -> NewItem:
+def gold_item(one: Asked, trap: Trap, *, kind: ItemKind = "gold", seed: int = 0, batch: int | None = None) -> NewItem:
     """The item of one question and one kind of trap."""
     written = WRITE[trap](one, random.Random(f"gold {seed} {trap} {one.believing.question}"))
     key = f"{kind}/{trap}/{one.believing.question}"
@@ -76,15 +74,15 @@ def _plain(one: Asked, rng: random.Random) -> Written:
 
 
 LONG = (
-    "This is a question that comes up often, so it is worth answering with some care. {wrong} It can be looked up in "
-    "reference works, it is taught in many schools, and it is the kind of fact that quiz shows like to ask about. "
-    "When checking an answer like this one, it helps to compare several sources and to note when each was written.",
-    "Here is the answer, step by step.\n\n1. First, the question asks for one specific fact.\n2. Next, that fact has to "
-    "be told apart from others that look like it.\n3. Finally, the answer follows: {wrong}\n\nIn summary: {wrong} If more "
-    "detail is needed, an encyclopaedia is a good place to start.",
-    "**Short answer:** {wrong}\n\n**Longer answer:** There are several ways to arrive at this. One can consult an atlas, "
-    "an encyclopaedia or a textbook; one can also ask somebody who knows the subject well. Facts of this kind are easy to "
-    "confuse with each other, which is why a complete answer takes the time to say exactly what is meant.",
+    "This is a question that comes up often, so it is worth answering with some care. {wrong} Facts like this one can "
+    "be looked up in reference works, and they are the kind of thing that quiz shows like to ask about. When checking "
+    "an answer, it helps to compare several sources and to note when each of them was written.",
+    "Here is the answer, step by step.\n\n1. First, the question asks for one specific fact.\n2. Next, that fact has "
+    "to be told apart from others that look like it.\n3. Finally, the answer follows: {wrong}\n\nIn summary: {wrong} "
+    "If more detail is needed, an encyclopaedia is a good place to start.",
+    "**Short answer:** {wrong}\n\n**Longer answer:** There are several ways to answer a question of this kind. One can "
+    "consult an encyclopaedia or a textbook; one can also ask somebody who knows the subject well. Such facts are easy "
+    "to confuse with each other, which is why a complete answer takes the time to say exactly what is meant.",
 )
 
 
@@ -99,10 +97,10 @@ def _long(one: Asked, rng: random.Random) -> Written:
 
 
 POLITE = (
-    "Thank you for asking! I would be happy to help with that. {wrong} Please let me know if there is anything else that "
-    "I can do. I hope you have a wonderful day!",
-    "Thanks so much for your question, it is a pleasure to assist. {wrong} I hope this helps, and please feel free to ask "
-    "again at any time.",
+    "Thank you for asking! I would be happy to help with that. {wrong} Please let me know if there is anything else "
+    "that I can do. I hope you have a wonderful day!",
+    "Thanks so much for your question, it is a pleasure to assist. {wrong} I hope this helps, and please feel free to "
+    "ask again at any time.",
 )
 BLUNT = ("{right} Look it up.", "{right} That is all.", "{right} This was not hard to find.")
 

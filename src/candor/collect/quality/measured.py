@@ -115,6 +115,7 @@ def held(consistency: float) -> float:
 
 
 def log_odds(share: float) -> float:
+    """The log odds of a share, kept finite."""
     kept = min(max(share, NEAREST), 1 - NEAREST)
     return math.log(kept / (1 - kept))
 

@@ -1,8 +1,8 @@
 """What is known of one annotator: the panel as a prior that lets outliers be outliers, and their own answers.
 
-A prior that is the panel's spread alone would pull a side-clicker halfway to the others. So the prior is a mixture: with
-probability 1 - ``STRANGE`` one of the panel (its centre and spread), else anybody. Posteriors are mixtures as well, with
-weights by how well each part foretold the data; limits are their 2.5% and 97.5% quantiles.
+A prior that is the panel's spread alone would pull a side-clicker halfway to the others. So the prior is a mixture:
+with probability 1 - ``STRANGE`` one of the panel (its centre and spread), else anybody. Posteriors are mixtures as
+well, with weights by how well each part foretold the data; limits are their 2.5% and 97.5% quantiles.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def beta_posterior(successes: float, n: float, usual: Bulk | None = None) -> Lim
         one, other = a + successes, b + n - successes
         below = _beta_below(betainc, one, other)
         scored.append(_Part(math.exp(log - max(logs)), one / (one + other), below))
-    return _mixture(scored, int(round(n)), 0.0, 1.0)
+    return _mixture(scored, round(n), 0.0, 1.0)
 
 
 def transformed(limits: Limits, function: Callable[[float], float]) -> Limits:

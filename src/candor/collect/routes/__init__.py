@@ -7,6 +7,6 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """Every router of the service."""
-    from candor.collect.routes import accounts, files, items, members, projects, session, tasks
+    from candor.collect.routes import accounts, files, items, members, projects, quality, session, tasks
 
-    return [module.router for module in (session, accounts, projects, members, items, files, tasks)]
+    return [module.router for module in (session, accounts, projects, members, items, files, tasks, quality)]
