@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,12 +12,17 @@ from candor.cli.collect import EMBEDDED, Database, Force, Slug, opened
 from candor.cli.convert import To
 from candor.cli.output import AsJson, print_json
 
+if TYPE_CHECKING:
+    from candor.collect.importing import FileItems
+    from candor.projects.setup import Project
+
 IMPORT_EXAMPLES = """
 \b
 Examples:
   candor collect import sample replies.jsonl               rows with 'prompt' and 'responses'
   candor collect import sample pairs.jsonl.gz              the texts of comparisons in any known format
   candor collect import sample gold.jsonl --kind gold      items whose right answer is known
+  candor collect import sample --from-run default-seed0 --stage ppo --count 100      its policy writes the replies
 
 The same items again are counted and left as they are.
 """
@@ -34,22 +39,44 @@ class Kind(StrEnum):
 
 def import_(
     slug: Slug,
-    source: Annotated[str, typer.Argument(metavar="FILE", help="Items, or comparisons.", show_default=False)],
+    source: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Items, or comparisons.", show_default=False)
+    ] = None,
     kind: Annotated[
         Kind | None, typer.Option(help="What the items are for.", show_default="what the rows say, or main")
     ] = None,
+    from_run: Annotated[
+        str | None, typer.Option(metavar="RUN", help="A run whose policies write the replies.", show_default=False)
+    ] = None,
+    stage: Annotated[
+        list[str] | None,
+        typer.Option(help="A stage of that run; may be repeated.", show_default="the last one with a policy"),
+    ] = None,
+    prompts: Annotated[
+        str | None, typer.Option(help="A file of prompts.", show_default="what the run trains on")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many prompts of the run's.")] = 100,
+    temperature: Annotated[float, typer.Option(min=0.01, help="At which replies are drawn.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Prompts and replies follow from it.")] = 0,
     database: Database = EMBEDDED,
     as_json: AsJson = False,
 ) -> None:
-    """Add items to a project from a file."""
+    """Add items to a project, from a file or from what a run's policies write."""
     from candor.collect.importing import counted, read_items
+    from candor.errors import InputError
     from candor.projects.items import add_items
     from candor.projects.setup import find_project
 
+    if (source is None) == (from_run is None):
+        raise InputError("expected a FILE or --from-run, and not both", where="candor collect import")
     with opened(database) as found:
         with found.reading() as connection:
             project = find_project(connection, slug)
-        read = read_items(source, project, kind=None if kind is None else kind.value)
+        if from_run is not None:
+            read = _written(project, from_run, stage, prompts, count, temperature, seed)
+        else:
+            assert source is not None
+            read = read_items(source, project, kind=None if kind is None else kind.value)
         with found.writing() as connection:
             added = add_items(connection, project, read.items, now=found.now())
     if as_json:
@@ -65,13 +92,33 @@ def import_(
             }
         )
         return
-    typer.echo(f"{source}: {read.rows:,} rows read, {added.added:,} items added to {slug}")
+    typer.echo(f"{source or from_run}: {read.rows:,} rows read, {added.added:,} items added to {slug}")
     if added.known:
         typer.echo(f"  known: {added.known:,} were there before")
     if read.answers:
         typer.echo(f"  the answers of {read.answers:,} comparisons are left behind: people give new ones")
     for line in counted(read.dropped):
         typer.echo(f"  {line}")
+
+
+def _written(
+    project: Project,
+    name: str,
+    stages: list[str] | None,
+    prompts: str | None,
+    count: int,
+    temperature: float,
+    seed: int,
+) -> FileItems:
+    from candor.collect.from_run import prompts_of, read_run
+    from candor.results import Run, locate_run
+
+    run = Run(locate_run(name))
+    chosen = stages or [run.policies[-1]]
+    typer.echo(f"{name}: {', '.join(chosen)} write ...", err=True)
+    return read_run(
+        run, project, stages=chosen, prompts=prompts_of(run, prompts), count=count, temperature=temperature, seed=seed
+    )
 
 
 EXPORT_EXAMPLES = """
