@@ -45,7 +45,27 @@ QUALITY: dict[str, Any] = {
     "checks": [
         {"title": "Side bias", "verdict": "concern", "meaning": "Left is chosen more often.", "advice": "Swap."}
     ],
-    "arm": {"effect": _estimate(0.4, 0.2, 0.6, 120), "items": 60},
+    "traps": {
+        "overall": _estimate(0.8, 0.7, 0.9, 40),
+        "kinds": [
+            {
+                "trap": "long_wrong",
+                "title": "The wrong one is longer",
+                "accuracy": _estimate(0.7, 0.5, 0.85, 20),
+                "less_plain": _estimate(-0.2, -0.4, 0.0, 20),
+            }
+        ],
+    },
+    "arm": {
+        "difference": _estimate(0.2, 0.1, 0.3, 120),
+        "log_odds": _estimate(0.9, 0.4, 1.4, 120),
+        "shown": _estimate(0.7, 0.6, 0.8, 60),
+        "hidden": _estimate(0.5, 0.4, 0.6, 60),
+        "annotators": 6,
+        "items": 60,
+        "left_out": "none",
+        "meaning": "Stating the belief moves the chance by 20 points.",
+    },
 }
 GATE: dict[str, Any] = {
     "passes": False,

@@ -24,7 +24,8 @@ export function progress() {
     show,
     step: (kind) => {
       const by = kind === "undo" ? -1 : 1;
-      show({ ...now, done: now.done + (kind === "skip" ? 0 : by), left: now.left === null ? null : Math.max(0, now.left - by) });
+      const open = kind === "practice" ? 0 : by; // practice is not among what is left
+      show({ ...now, done: now.done + (kind === "skip" ? 0 : by), left: now.left === null ? null : Math.max(0, now.left - open) });
     },
   };
 }

@@ -1,6 +1,6 @@
 // Files in and out.
 
-import { call, download } from "../api.js";
+import { call, download, post } from "../api.js";
 import { field, form } from "../dialogs.js";
 import { fill, h } from "../dom.js";
 
@@ -10,8 +10,8 @@ const FORMATS = [
 const ENDINGS = [[".jsonl", "JSON lines"], [".jsonl.gz", "JSON lines, packed"], [".parquet", "Parquet"]];
 const KINDS = [["", "As the rows say"], ["main", "Main: to be judged"], ["gold", "Gold: the answer is known"], ["calibration", "Calibration: practice that teaches"], ["example", "Examples in the instructions"]];
 
-export async function dataView({ path, slug }) {
-  return [importing(path), exporting(path, slug)];
+export async function dataView({ path, slug, project }) {
+  return [importing(path), exporting(path, slug), ...(project.task === "comparison" ? [goldItems(path), armItems(path)] : [])];
 }
 
 function importing(path) {
@@ -29,6 +29,36 @@ function importing(path) {
     },
   });
   return h("section", { class: "block" }, h("h3", {}, "Import"), element);
+}
+
+const TRAPS = [["long_wrong", "The wrong reply is longer"], ["polite_wrong", "The wrong reply is more polite"], ["flatters_wrong", "The wrong reply agrees with the user"], ["plain", "Plain"]];
+
+// Both are made of facts that the package knows; a file, or the API, takes one's own.
+function goldItems(path) {
+  const count = field("How many", { type: "number", min: "1", max: "10000", value: "40", required: true });
+  const kind = field("For", { tag: "select", options: [["gold", "Gold: looks like any other item"], ["calibration", "Calibration: practice that teaches"], ["example", "Examples in the instructions"]] });
+  const boxes = TRAPS.map(([trap, words]) => [trap, h("input", { type: "checkbox", checked: true }), words]);
+  return making("Gold items", "Items whose right answer is known, with what tempts to the wrong one in equal parts.", [count.element, kind.element,
+    h("fieldset", { class: "reasons" }, h("legend", {}, "What tempts"), boxes.map(([, box, words]) => h("label", { class: "choice" }, box, h("span", {}, words))))],
+  () => post(path("/gold"), { count: Number(count.input.value), kind: kind.input.value, traps: boxes.filter(([, box]) => box.checked).map(([trap]) => trap) }));
+}
+
+function armItems(path) {
+  const count = field("How many", { type: "number", min: "1", max: "10000", value: "60", required: true });
+  const overlap = field("Annotators per item", { type: "number", min: "1", max: "100" }, "Empty: as the project has it.");
+  return making("The arm that hides the user's belief", "Each annotator sees each of these items with the user's belief or without, at random; the replies are the same. The difference is what the belief causes.",
+    [count.element, overlap.element], () => post(path("/arm"), { count: Number(count.input.value), ...(overlap.input.value && { overlap: Number(overlap.input.value) }) }));
+}
+
+function making(title, words, fields, act) {
+  const result = h("p", { class: "well", role: "status", hidden: true });
+  const { element } = form({ fields: [fields, result], label: "Make them", kind: "", act: async () => {
+    result.hidden = true;
+    const said = await act();
+    fill(result, summary(said));
+    result.hidden = false;
+  } });
+  return h("section", { class: "block" }, h("h3", {}, title), h("p", { class: "hint" }, words), element);
 }
 
 function summary(said) {

@@ -9,7 +9,7 @@ const SHARE = { show: percent };
 
 export async function qualityView({ path }) {
   const quality = await get(path("/quality"));
-  return [annotators(quality.annotators ?? []), agreement(quality.agreement), checks(quality.checks ?? []), arm(quality.arm)];
+  return [annotators(quality.annotators ?? []), agreement(quality.agreement), traps(quality.traps), checks(quality.checks ?? []), arm(quality.arm)];
 }
 
 function annotators(list) {
@@ -44,10 +44,26 @@ export function checks(list) {
       h("div", {}, h("strong", {}, check.title), check.meaning && h("p", {}, check.meaning), check.advice && h("p", { class: "hint" }, check.advice))))));
 }
 
+function traps(value) {
+  if (!value?.kinds?.length) return null;
+  const rows = value.kinds.map((kind) => [kind.title ?? kind.trap, interval(kind.accuracy, SHARE), interval(kind.less_plain, { from: -1, to: 1, zero: 0, show: percent })]);
+  return h("section", { class: "block" }, h("h3", {}, "Gold items"), h("p", {}, "Right in all: ", interval(value.overall, SHARE)),
+    table({ caption: "Gold items by kind", columns: ["What tempts", "Right", "Less than on plain ones"], rows }));
+}
+
+const ARM = {
+  difference: ["What stating the belief does to the chance that the agreeing reply wins", { from: -1, to: 1, zero: 0, show: percent }],
+  log_odds: ["The same in log odds", LOG_ODDS], shown: ["Agreeing reply preferred, belief shown", SHARE], hidden: ["Agreeing reply preferred, belief hidden", SHARE],
+};
+
 function arm(value) {
   if (!value) return null;
-  const rows = Object.entries(value).map(([name, each]) => [name.replaceAll("_", " "), typeof each === "object" && each !== null && !Array.isArray(each) ? interval(each, LOG_ODDS) : isNumber(each) ? number(each) : String(each)]);
+  const rows = Object.entries(value).filter(([name]) => name !== "meaning").map(([name, each]) => {
+    const [words, scale] = ARM[name] ?? [name.replaceAll("_", " "), LOG_ODDS];
+    return [words, typeof each === "object" && each !== null && !Array.isArray(each) ? interval(each, scale) : isNumber(each) ? number(each) : String(each)];
+  });
   return h("section", { class: "block" }, h("h3", {}, "The arm that hides the user's belief"),
     h("p", { class: "hint" }, "The same replies, with the user's belief shown to some and hidden from others at random: the difference is caused by the belief."),
+    value.meaning && h("p", {}, value.meaning),
     table({ caption: "Belief-hiding arm", columns: ["Measure", "Value"], rows }));
 }
