@@ -234,12 +234,17 @@ def test_files_go_in_and_out(browser: Browser, running: Site, tmp_path: Path) ->
 def test_statistics_are_shown_with_their_intervals(browser: Browser, running: Site) -> None:
     with person(browser, running, "lea") as context:
         page = dashboard(context, "annotators")
-        row = page.get_by_role("row", name="bob")
+        row = page.get_by_role("row", name="bob").first
         assert "concern" in row.inner_text()
         assert "1.40" in row.inner_text()
-        assert "1.10 to 1.80, n 200" in row.inner_text()
-        assert "prefers the left side" in row.inner_text()
-        assert page.get_by_role("row", name="Krippendorff's alpha").inner_text().split()[2:4] == ["0.52", "0.44"]
+        assert "n 200\n1.10 to 1.80" in row.inner_text()
+        assert page.get_by_text("prefers the left side; is faster than one can read.").is_visible()
+        assert page.get_by_role("row", name="Krippendorff's alpha").inner_text().split()[2:6] == [
+            "0.52",
+            "n",
+            "300",
+            "0.44",
+        ]
         page.get_by_role("link", name="Gate").click()
         page.get_by_text("This batch does not pass.").wait_for()
         assert page.locator(".checks .tag").all_inner_texts() == ["passes", "not known yet", "fails"]

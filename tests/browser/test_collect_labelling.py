@@ -221,6 +221,7 @@ def test_a_practice_item_teaches(browser: Browser, running: Site) -> None:
         assert page.locator(".response").first.is_visible()
         assert page.evaluate("document.activeElement.textContent") == "Not what we were looking for"
         page.keyboard.press("Enter")
+        page.locator(".feedback").wait_for(state="detached")
         submitted(page)
         assert page.locator(".practice").count() == 0
         assert page.get_by_role("button", name="Undo").is_disabled()

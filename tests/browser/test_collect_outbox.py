@@ -217,3 +217,21 @@ def test_ids_are_made_without_a_secure_origin(browser: Any, running: Site) -> No
         (row,) = stored(running, "ann")
         assert len(row["submission_id"]) == 36
         assert row["submission_id"][14] == "4"
+
+
+def test_without_storage_the_page_works_and_says_what_it_cannot_promise(browser: Any, running: Site) -> None:
+    with person(browser, running, "ann") as context:
+        context.add_init_script(
+            "for (const name of ['localStorage', 'sessionStorage'])"
+            " Object.defineProperty(window, name, {get() { throw new DOMException('no', 'SecurityError'); }})"
+        )
+        page = context.new_page()
+        page.goto("/label/my-comparison")
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_selector(TASK)
+        context.set_offline(True)
+        choose(page)
+        status(page, "Offline. 1 answer kept in this page only: do not close it")
+        context.set_offline(False)
+        page.wait_for_selector(TASK)
+        assert len(stored(running, "ann")) == 1

@@ -1,9 +1,11 @@
 // Hotkeys of one key. They can be switched off (WCAG 2.1.4): speech input types letters that nobody meant as commands.
 
+import { local } from "./storage.js";
+
 const SWITCH = "candor:hotkeys";
 
-export const hotkeysOn = () => localStorage.getItem(SWITCH) !== "off";
-export const switchHotkeys = (on) => localStorage.setItem(SWITCH, on ? "on" : "off");
+export const hotkeysOn = () => local.getItem(SWITCH) !== "off";
+export const switchHotkeys = (on) => local.setItem(SWITCH, on ? "on" : "off");
 
 const TYPED = "input:not([type=radio]):not([type=checkbox]), textarea, select, [contenteditable]";
 

@@ -12,6 +12,7 @@ import { listen } from "./keys.js";
 import { Outbox } from "./outbox.js";
 import { progress } from "./progress.js";
 import { askWhy } from "./skip.js";
+import { local } from "./storage.js";
 import { statusLine } from "./status_line.js";
 import { taskView, tellAnswer } from "./task_view.js";
 import { watchPage } from "./timing.js";
@@ -99,8 +100,8 @@ async function held(reason, wait) {
 
 function firstTime(name) {
   const key = `candor:read:${encodeURIComponent(name)}:${slug}`;
-  if (localStorage.getItem(key)) return false;
-  localStorage.setItem(key, "yes");
+  if (local.getItem(key)) return false;
+  local.setItem(key, "yes");
   return true;
 }
 
@@ -144,6 +145,7 @@ function waitAndGoOn() {
 }
 
 function show(task, answer = null) {
+  clearTimeout(checking);
   view?.stop();
   view = taskView({ task, mine, draft: readDraft(slug, task), answer, onSubmit: submit, onSkip: skip, onChange: keep });
   fill(main, view.element);

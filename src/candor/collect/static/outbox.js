@@ -6,6 +6,7 @@
 // makes the second time harmless.
 
 import { OtherAccount, Refused, Unreachable, call, projectPath } from "./api.js";
+import { lasting, local } from "./storage.js";
 
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 60_000;
@@ -17,7 +18,7 @@ export class Outbox extends EventTarget {
   #timer = null;
   #wait = FIRST_WAIT;
 
-  constructor({ account, storage = window.localStorage, send = call }) {
+  constructor({ account, storage = local, send = call }) {
     super();
     Object.assign(this, { account, storage, send, state: "idle", problem: "" });
     this.prefix = `candor:outbox:${encodeURIComponent(account)}:`;
@@ -47,7 +48,7 @@ export class Outbox extends EventTarget {
 
   // Whether all that is written down would outlive this page.
   get safe() {
-    return this.#memory.size === 0;
+    return this.#memory.size === 0 && (lasting || this.storage !== local);
   }
 
   // What the server refused for good (another body under the same id, a task of somebody else): kept, and told.

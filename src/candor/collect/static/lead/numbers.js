@@ -22,7 +22,7 @@ export function interval(value, { from = 0, to = 1, zero = null, show = number }
   if (!isNumber(estimate)) return h("span", { class: "hint" }, n === 0 ? "no data yet" : "–");
   const known = isNumber(low) && isNumber(high);
   return h("span", { class: "interval" }, show(estimate),
-    known && h("span", { class: "range" }, ` ${show(low)} to ${show(high)}`), isNumber(n) && h("span", { class: "range" }, `, n ${n}`),
+    isNumber(n) && h("span", { class: "range" }, ` n ${n}`), known && h("span", { class: "range limits" }, `${show(low)} to ${show(high)}`),
     known && bar({ estimate, low, high, from, to, zero }));
 }
 
@@ -40,14 +40,15 @@ function svg(tag, attributes, ...children) {
   return element;
 }
 
-// rows: lists of cells (text or nodes); the first cell of each names its row.
-export function table({ caption, columns, rows, wide = [], empty = "Nothing yet." }) {
+// rows: lists of cells (text or nodes); the first cell of each names its row. notes: what stands under a row, by index.
+export function table({ caption, columns, rows, wide = [], notes = [], empty = "Nothing yet." }) {
   if (!rows.length) return h("p", { class: "hint" }, empty);
   const cell = (value, index) => index === 0 ? h("th", { scope: "row" }, value ?? "") : h("td", { class: wide.includes(index) ? "wide" : null }, value ?? "–");
   return h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": caption },
     h("table", {}, h("caption", { class: "sr" }, caption),
       h("thead", {}, h("tr", {}, columns.map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell))))));
+      h("tbody", {}, rows.map((row, index) => [h("tr", { class: notes[index] ? "noted" : null }, row.map(cell)),
+        notes[index] && h("tr", { class: "note" }, h("td", { colspan: columns.length }, notes[index]))]))));
 }
 
 // figures: [["Labels", "12", "of 40"], ...]

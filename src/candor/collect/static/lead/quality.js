@@ -8,25 +8,36 @@ const LOG_ODDS = { from: -2, to: 2, zero: 0 };
 const SHARE = { show: percent };
 
 export async function qualityView({ path }) {
-  const quality = await get(path("/quality"));
-  return [annotators(quality.annotators ?? []), agreement(quality.agreement), traps(quality.traps), checks(quality.checks ?? []), arm(quality.arm)];
+  const [quality, names] = await Promise.all([get(path("/quality")), people(path)]);
+  return [annotators(quality.annotators ?? [], names), agreement(quality.agreement), traps(quality.traps), checks(quality.checks ?? []), arm(quality.arm)];
 }
 
-function annotators(list) {
+// Statistics know annotators by their names in exports; a lead has to know who that is.
+export async function people(path) {
+  const { members } = await get(path("/members")).catch(() => ({ members: [] }));
+  return (handle) => {
+    const member = members.find((each) => each.handle === handle);
+    return member && member.name !== handle ? [member.name, h("span", { class: "hint" }, ` ${handle}`)] : handle;
+  };
+}
+
+function annotators(list, names) {
+  const notes = list.map(({ reasons }) => reasons?.length > 0 && `${reasons.join("; ")}.`);
   const rows = list.map((who) => [
-    [who.name ?? who.handle, who.reasons?.length > 0 && h("ul", { class: "reasons-list" }, who.reasons.map((reason) => h("li", {}, reason)))],
+    names(who.name ?? who.handle),
     number(who.judgements), verdict(who.verdict), interval(who.reliability, SHARE), interval(who.side, LOG_ODDS), interval(who.agreement, LOG_ODDS),
     speed(who.speed), interval(who.traps, SHARE), interval(who.flips, SHARE),
   ]);
-  return h("section", { class: "block" }, h("h3", {}, "Annotators"),
+  return h("section", { class: "block" },
     h("p", { class: "hint" }, "Reliability is the chance that a judgement says what its annotator holds. Side and agreement are log odds: 0 is no bias; the bar is the interval. Nobody is judged by whether they agree with the majority."),
-    table({ caption: "Annotators", columns: ["Name", "Judgements", "Verdict", "Reliability", "Side bias", "Agreement bias", "Speed", "Traps right", "Retests flipped"], rows, empty: "Nobody has judged yet." }));
+    table({ caption: "Annotators", columns: ["Name", "Judged", "Verdict", "Reliability", "Side bias", "Agreement", "Speed", "Traps right", "Retests flipped"], rows, notes, empty: "Nobody has judged yet." }));
 }
 
 function speed(value) {
   if (!value) return "–";
-  const parts = [isNumber(value.seconds_median) && `${number(value.seconds_median, 1)} s`, isNumber(value.words_per_minute) && `${Math.round(value.words_per_minute)} words/min`];
-  return h("span", { class: "interval" }, parts.filter(Boolean).join(", ") || "–");
+  if (!isNumber(value.seconds_median)) return "–";
+  return h("span", { class: "interval" }, `${number(value.seconds_median, 1)} s`,
+    isNumber(value.words_per_minute) && h("span", { class: "range limits" }, `${Math.round(value.words_per_minute)} words/min`));
 }
 
 function agreement(values) {

@@ -3,6 +3,7 @@
 import { get } from "../api.js";
 import { field } from "../dialogs.js";
 import { fill, h } from "../dom.js";
+import { people } from "./quality.js";
 import { number, table, verdict } from "./numbers.js";
 
 export async function gateView({ path, project }) {
@@ -37,8 +38,8 @@ function bound(value) {
 }
 
 export async function payView({ path }) {
-  const pay = await get(path("/pay"));
-  const rows = (pay.rows ?? []).map((row) => [row.name, number(row.judgements), number(row.skips), number(row.minutes, 1), money(row.amount, pay.currency), money(row.hourly, pay.currency)]);
+  const [pay, names] = await Promise.all([get(path("/pay")), people(path)]);
+  const rows = (pay.rows ?? []).map((row) => [names(row.name), number(row.judgements), number(row.skips), number(row.minutes, 1), money(row.amount, pay.currency), money(row.hourly, pay.currency)]);
   return [
     h("p", { class: "lede" }, pay.rule ?? "Paid by the minutes that an item is expected to take, skips included; never by agreement with others."),
     table({ caption: "Pay", columns: ["Name", "Judgements", "Skips", "Expected minutes", "Amount", "Effective, per hour"], rows, empty: "Nobody has judged yet." }),
