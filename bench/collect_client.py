@@ -24,7 +24,7 @@ LOST = (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError)
 """What a request raises when the server is gone."""
 
 GROWTH = 2.0
-LONGEST_WAIT = 2.0
+LONGEST_WAIT = 1.0
 
 
 @dataclass(kw_only=True, slots=True)
@@ -114,6 +114,7 @@ class Sent:
     answer: Answer | None
     tries: int = 0
     status: str = ""  # of the acknowledgement: counted, surplus, skipped; empty before it
+    known: bool = False  # the server had it when it was sent the last time
 
 
 @dataclass(kw_only=True)
@@ -217,7 +218,7 @@ class Annotator:
                 raise Refused(f"submission {sent.submission_id} of task {sent.task_id}", reply)
             if sent.tries == 1:
                 self.seconds.submit.append(reply.seconds)
-            sent.status = reply.json()["status"]
+            sent.status, sent.known = reply.json()["status"], reply.status == 200
             self.acknowledged.append(sent)
             self.outbox.popleft()
 

@@ -72,14 +72,12 @@ def free_port() -> int:
 
 def serve(database: str, port: int) -> None:
     """Serves until it is told to stop."""
-    import uvicorn
-
-    from candor.collect.app import create_app
+    from candor.collect import serve as collect
     from candor.projects.database import open_database
 
     opened = open_database(database)
     try:
-        uvicorn.run(create_app(opened), host=HOST, port=port, log_level="warning", access_log=False)
+        collect.serve(opened, collect.listening(HOST, port))
     finally:
         opened.close()
 
