@@ -236,7 +236,7 @@ def _rebase_paths(tree: Any, folder: Path) -> None:
                 isinstance(given, str)
                 and given != ATLAS
                 and not Path(given).is_absolute()
-                and (folder / given).exists()
+                and ((folder / given).exists() or (folder / given.rpartition("#")[0]).is_file())  # a database's project
             ):
                 tree[field] = str(folder / given)
 

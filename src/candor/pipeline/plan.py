@@ -14,6 +14,7 @@ from typing import Any
 
 from candor.errors import InputError
 from candor.pipeline import sources
+from candor.projects.reference import parse_reference
 from candor.recipe import ATLAS, ATLAS_CLEAN, CompareStage, PanelConfig, PPOStage, Recipe, RewardStage, SFTStage, Stage
 from candor.recipe_interventions import Ensemble
 from candor.recipe_io import BASE
@@ -235,7 +236,7 @@ def _stage_key(stage: Stage, inputs: Mapping[str, Planned], recipe: Recipe) -> s
 
 def _file_fingerprint(kind: sources.Kind, source: str, seed: int) -> str:
     embedded = (ATLAS, ATLAS_CLEAN) if kind == "demonstrations" else (ATLAS,)
-    if source not in embedded and not Path(source).is_file():
+    if source not in embedded and not Path(source).is_file() and parse_reference(source) is None:
         raise InputError(
             "no such file", where=source, fix="paths are looked for beside the recipe, then in this directory"
         )
