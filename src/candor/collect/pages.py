@@ -51,7 +51,7 @@ def pages_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     def serves(file: str) -> None:
-        def shell(request: Request) -> Response:
+        async def shell(request: Request) -> Response:
             return _answer(request, file)
 
         for path in (path for path, name in SHELLS.items() if name == file):
@@ -61,11 +61,11 @@ def pages_router() -> APIRouter:
         serves(file)
 
     @router.api_route("/static/{path:path}", methods=["GET", "HEAD"])
-    def static(request: Request, path: str) -> Response:
+    async def static(request: Request, path: str) -> Response:
         return _answer(request, path) if not path.endswith(".html") else Response("No such file\n", status_code=404)
 
     @router.api_route("/favicon.ico", methods=["GET", "HEAD"])
-    def icon(request: Request) -> Response:
+    async def icon(request: Request) -> Response:
         return _answer(request, "icon.svg")
 
     return router
