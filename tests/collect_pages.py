@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from axe_playwright_python.sync_playwright import Axe
 from sqlalchemy import select
 
 from candor.projects.schema import accounts, submissions
@@ -131,3 +132,19 @@ def drag(page: Page, letter: str, x: float, y: float, *, touch: bool = False) ->
         finger("touchMove", (start[0] + (x - start[0]) * step / 6, start[1] + (y - start[1]) * step / 6))
     finger("touchEnd")
     session.detach()
+
+
+AXE = Axe().axe_script
+RUN = """async () => {
+    const {violations} = await axe.run(document, {resultTypes: ['violations']});
+    return violations.filter(({impact}) => ['serious', 'critical'].includes(impact)).flatMap(({id, nodes}) =>
+        nodes.map(({target, failureSummary}) => `${id}: ${target} ${failureSummary.slice(0, 200)}`));
+}"""
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds on the page that is serious or critical."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    found: list[str] = page.evaluate(RUN)
+    return found

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from candor.projects.accounts import accounts, invitations
 from collect_dashboard import stub_quality
-from collect_pages import DESK, PHONE, TASK, open_task, person, read_all
+from collect_pages import DESK, PHONE, TASK, open_task, person, read_all, violations
 from collect_site import Site, site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 
@@ -34,21 +33,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(params=list(LOOKS))
 def look(request: pytest.FixtureRequest) -> dict[str, Any]:
     return LOOKS[request.param]
-
-
-AXE = Axe().axe_script
-RUN = """async () => {
-    const {violations} = await axe.run(document, {resultTypes: ['violations']});
-    return violations.filter(({impact}) => ['serious', 'critical'].includes(impact)).flatMap(({id, nodes}) =>
-        nodes.map(({target, failureSummary}) => `${id}: ${target} ${failureSummary.slice(0, 200)}`));
-}"""
-
-
-def violations(page: Page) -> list[str]:
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE)
-    found: list[str] = page.evaluate(RUN)
-    return found
 
 
 def test_signing_in_and_joining(browser: Browser, running: Site, look: dict[str, Any]) -> None:

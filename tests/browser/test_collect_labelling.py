@@ -92,6 +92,25 @@ def test_what_the_answer_bar_covers_was_not_seen(browser: Browser, running: Site
         assert "response A" not in why(page)
 
 
+def test_nothing_that_has_the_focus_lies_under_a_bar(browser: Browser, running: Site) -> None:
+    covered = """() => {
+        const active = document.activeElement;
+        if (active === document.body) return ''; // after the last one
+        const seen = active.closest('label') ?? active;
+        const box = seen.getBoundingClientRect();
+        const top = document.elementFromPoint(box.x + box.width / 2, box.y + Math.min(box.height, 30) / 2);
+        return seen.contains(top) ? '' : seen.outerHTML.slice(0, 80);
+    }"""
+    with person(browser, running, "bob", size=PHONE, reduced_motion="reduce") as context:
+        page = visit(context, "long")
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            assert page.evaluate(covered) == ""
+        # Control: a control that is covered is noticed.
+        page.locator(".response h3").first.evaluate("e => { e.focus(); scrollBy(0, e.getBoundingClientRect().top); }")
+        assert page.evaluate(covered) != ""
+
+
 def test_answers_open_after_the_minimum_of_seconds_and_say_so(browser: Browser, running: Site) -> None:
     with person(browser, running, "ann") as context:
         page = visit(context, "slow")

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from candor.projects.schema import sessions
-from collect_pages import TASK, by_place, open_task, person, read_all, sign_in, stored, submitted
+from collect_pages import TASK, by_place, open_task, person, read_all, sign_in, stored, submitted, violations
 from collect_site import PASSWORD, Site, site
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def test_an_expired_login_asks_on_the_spot_and_sends_afterwards(browser: Any, ru
         assert dialog.get_by_label("Name").input_value() == "ann"
         page.keyboard.press("Escape")
         assert dialog.is_visible()
+        assert violations(page) == []
         assert len(page.evaluate(WAITING)) == 1
         dialog.get_by_label("Password").fill("not the password")
         page.keyboard.press("Enter")
@@ -163,6 +164,7 @@ def test_a_page_whose_browser_somebody_else_signed_in_to_stops(browser: Any, run
         sign_in(context, running, "bob")
         choose(page)
         page.get_by_role("dialog", name="bob is signed in now").wait_for()
+        assert violations(page) == []
         assert stored(running) == []
         assert len(page.evaluate(WAITING)) == 1
         sign_in(context, running, "ann")
@@ -203,6 +205,7 @@ def test_what_the_server_refuses_for_good_is_kept_apart_and_told(browser: Any, r
         page.get_by_role("button", name="1 answer the server did not take").click()
         dialog = page.get_by_role("dialog", name="Answers the server did not take")
         assert "this id stands for something else" in dialog.inner_text()
+        assert violations(page) == []
         assert page.evaluate(WAITING) == []
         assert page.evaluate("Object.keys(localStorage).filter((key) => key.startsWith('candor:aside:')).length") == 1
 

@@ -143,6 +143,33 @@ def test_rating(browser: Browser, running: Site, how: tuple[str, str]) -> None:
     assert by_place(row) == {"scores": [5.0, 2.0]}
 
 
+def test_a_ranking_holds_each_response_once_whatever_is_done_to_it(browser: Browser, running: Site) -> None:
+    play = """async (count) => {
+        const order = await import('/static/ranking_order.js');
+        let seed = 1;
+        const any = (n) => (seed = seed * 48271 % 2147483647) % n;
+        const moves = [
+            (o, p) => order.up(o, p), (o, p) => order.down(o, p), (o, p) => order.tieAbove(o, p),
+            (o, p) => order.putInRank(o, p, 1 + any(count)), (o, p) => order.putAt(o, p, any(count + 1)),
+            (o, p) => order.tieWith(o, p, any(count)), (o, p) => order.takeOut(o, p),
+        ];
+        const seen = new Set();
+        let now = order.unranked(count);
+        for (let step = 0; step < 4000; step += 1) {
+            now = moves[any(moves.length)](now, any(count));
+            const all = [...now.groups.flat(), ...now.tray].sort((a, b) => a - b);
+            if (all.join() !== [...Array(count).keys()].join()) return `step ${step}: ${JSON.stringify(now)}`;
+            if (now.groups.some((group) => group.length === 0)) return `an empty rank at step ${step}`;
+            seen.add(JSON.stringify(now.groups));
+        }
+        return seen.size;
+    }"""
+    with person(browser, running, "ann") as context:
+        page = open_task(context, "ranking")
+        assert page.evaluate(play, 4) == 150  # every order with ties of four, and of fewer: 75 + 4 * 13 + 6 * 3 + 4 + 1
+        assert page.evaluate(play, 7) > 500
+
+
 @pytest.mark.parametrize("task", ["comparison", "ranking", "rating"])
 def test_focus_goes_to_the_next_task_and_tab_reaches_every_control(browser: Browser, running: Site, task: str) -> None:
     with person(browser, running, "bob") as context:

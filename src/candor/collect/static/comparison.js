@@ -36,6 +36,7 @@ export function comparison({ settings, onChange, onLocked }) {
   };
   const fieldset = h("fieldset", { class: "scale-set", disabled: true },
     h("legend", { class: "sr" }, "Which response is better?"),
+    h("p", { class: "scale-ends", "aria-hidden": "true" }, h("span", {}, `← ${scale[0].label}`), h("span", {}, `${scale.at(-1).label} →`)),
     h("div", { class: "scale" }, scale.map((choice, index) => option(choice, String(index + 1), "step"))),
     apart.map((choice) => option(choice, "0", "apart")));
   const chosen = () => [...inputs.values()].find(({ input }) => input.checked)?.choice ?? null;

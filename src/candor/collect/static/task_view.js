@@ -88,6 +88,8 @@ export function taskView({ task, mine, draft, answer, onSubmit, onSkip, onChange
   function watch() {
     const covered = getComputedStyle(answerBar).position === "sticky" ? answerBar.offsetHeight : 0;
     seen.watch(shown.marks, covered);
+    // What gets the focus, and what a page down reveals, comes to lie above the bar.
+    document.documentElement.style.scrollPaddingBottom = `${covered + 12}px`;
   }
 
   return {
