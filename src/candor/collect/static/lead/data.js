@@ -11,7 +11,7 @@ const ENDINGS = [[".jsonl", "JSON lines"], [".jsonl.gz", "JSON lines, packed"], 
 const KINDS = [["", "As the rows say"], ["main", "Main: to be judged"], ["gold", "Gold: the answer is known"], ["calibration", "Calibration: practice that teaches"], ["example", "Examples in the instructions"]];
 
 export async function dataView({ path, slug, project }) {
-  return [importing(path), exporting(path, slug), ...(project.task === "comparison" ? [goldItems(path), armItems(path)] : [])];
+  return h("div", { class: "columns" }, importing(path), exporting(path, slug), project.task === "comparison" && [goldItems(path), armItems(path)]);
 }
 
 function importing(path) {
