@@ -11,8 +11,8 @@ the two probabilities. Both are averages over a population (marginal): the log o
 **Estimator.** The difference of the means of both groups, each answer taken against what others said of the same item
 (their mean residual from their own group's mean, shrunk as it deserves; annotator k's own answers do not enter, so the
 coin is independent of it and the difference stays unbiased). Errors are clustered by annotator and by item, CR2, since
-both are samples. Chosen by simulation (bench/collect_quality.py): effects per annotator and item are 5% wider with three
-labels an item and cover less, the plain difference of means is 6% wider.
+both are samples. Chosen by simulation against the plain difference of means and against effects per annotator and item
+(``python -m bench.collect_quality --part arm``; docs/collect-quality.md).
 """
 
 from __future__ import annotations
