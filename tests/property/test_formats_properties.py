@@ -20,8 +20,8 @@ from pyarrow import parquet
 
 from any_comparison import any_text, comparisons, text
 from candor.errors import InputError
+from candor.preferences.dialogues import plain_prompt
 from candor.preferences.formats import FORMATS, convert_comparisons, read_comparisons, stream_comparisons
-from candor.preferences.formats.writing import plain_prompt
 from candor.preferences.pairing import pair_comparisons
 from candor.records import Choice, Comparison, Message
 from format_rows import FILES

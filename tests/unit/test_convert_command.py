@@ -38,8 +38,8 @@ def test_what_was_read_written_and_left_out_is_said(source: Path) -> None:
     assert done.stdout.splitlines() == [
         f"{source}: pairs, 4 rows read, 3 comparisons",
         "  left out: 1 x a reply is empty (row 4)",
-        "  no pair: 1 x tie",
-        "  no pair: 1 x both bad",
+        "  no row: 1 x tie",
+        "  no row: 1 x both bad",
         f"{out}: trl, 1 row written",
     ]
     assert json.loads(out.read_text()) == {

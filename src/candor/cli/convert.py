@@ -1,4 +1,4 @@
-"""``candor convert``: preference data from any known format to TRL's or Candor's own."""
+"""``candor convert``: preference data from any known format to any that can hold it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ Examples:
   candor convert pairs.jsonl all.jsonl.zst --to candor       everything that the rows say, compressed
   candor convert pairs.jsonl pairs-trl.jsonl --to trl --skip-bad --json
   candor convert pairs.jsonl pairs-trl.jsonl --to trl --force
+  candor convert pairs.jsonl pairs-hh.jsonl --to hh          any format that can hold them: docs/formats.md
 
 The format of IN is told by its fields; it may be a .jsonl, .json, .csv, .tsv, .parquet or .arrow file (text also
 packed, .gz or .zst), a directory of such files, a dataset that was saved to disk, or a name on the Hugging Face hub,
@@ -40,6 +41,22 @@ class To(StrEnum):
     TRL = "trl"
     TRL_CHAT = "trl-chat"
     CANDOR = "candor"
+    HH = "hh"
+    PAIRS = "pairs"
+    RATINGS = "ratings"
+    CHATBOT_ARENA = "chatbot-arena"
+    DISTILABEL = "distilabel"
+    HELPSTEER2_PREFERENCES = "helpsteer2-preferences"
+    HELPSTEER3 = "helpsteer3"
+    NECTAR = "nectar"
+    OASST = "oasst"
+    OASST_TREES = "oasst-trees"
+    PKU_SAFERLHF = "pku-saferlhf"
+    SHP = "shp"
+    SUMMARIZE_FROM_FEEDBACK = "summarize-from-feedback"
+    SUMMARIZE_FROM_FEEDBACK_AXES = "summarize-from-feedback-axes"
+    ULTRAFEEDBACK = "ultrafeedback"
+    ULTRAFEEDBACK_BINARIZED = "ultrafeedback-binarized"
 
 
 def convert(
@@ -50,7 +67,7 @@ def convert(
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Count malformed rows and go on.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Convert preference data to TRL's pairs or to Candor's own rows.
+    """Convert preference data from any known format to another, or to TRL's pairs.
 
     Says how many rows were read and written, and what was left out and why.
     """
@@ -59,7 +76,7 @@ def convert(
     from candor.projects.reference import as_file
     from candor.storage import can_be_made
 
-    writable(out)
+    writable(out, to=to.value)
     can_be_made(out)
     if out.exists() and (out.is_dir() or not force):
         fix = "give another name" if out.is_dir() else "give another name, or --force to replace it"
@@ -100,7 +117,7 @@ def _left_out(stream: ComparisonStream, not_written: dict[str, int]) -> Iterator
     for reason, found in stream.dropped.items():
         yield f"left out: {found.count:,} x {reason} ({_places(found)})"
     for reason, count in not_written.items():
-        yield f"no pair: {count:,} x {reason}"
+        yield f"no row: {count:,} x {reason}"
     for path in stream.ignored:
         yield f"not read: {path}, a file of another kind"
 

@@ -32,7 +32,7 @@ def export_labels(
     ``retests``: second looks too; ``gold``: answers to gold and calibration items too. Raises InputError where there is
     no label, the file is there (unless ``force``), or its ending is not known.
     """
-    writable(out)
+    writable(out, to=to)
     if out.exists() and (out.is_dir() or not force):
         raise InputError("is already there", where=str(out), fix="give another name, or --force to replace it")
     can_be_made(out)

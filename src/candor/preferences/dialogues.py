@@ -60,6 +60,16 @@ def transcript_messages(text: str) -> tuple[Message, ...]:
     return tuple(messages)
 
 
+def plain_prompt(messages: Sequence[Message]) -> str | None:
+    """Returns one user message as it is, several as a transcript; None where that would not be read back as it was."""
+    if len(messages) == 1 and messages[0].role == "user" and not is_transcript(messages[0].content):
+        return messages[0].content
+    if not all(m.role in ("user", "assistant") for m in messages):
+        return None
+    text = transcript(messages)
+    return text if is_transcript(text) and transcript_messages(text) == tuple(messages) else None
+
+
 def message_list(row: Row, field: str, value: Any) -> tuple[Message, ...]:
     """Returns the messages of ``[{"role": ..., "content": ...}, ...]``.
 

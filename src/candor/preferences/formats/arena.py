@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from candor.jsonl import Drop, Row, json_type
 from candor.preferences import dialogues
+from candor.preferences.formats.as_rows import (
+    MESSAGES,
+    REAL,
+    TEXT,
+    Line,
+    Unwritten,
+    Writer,
+    each_alone,
+    filled,
+    told,
+    two_by_two,
+)
 from candor.preferences.formats.base import Format, Item, compared, has, label, labels, moment, side
-from candor.records import Choice, Message
+from candor.records import Choice, Comparison, Message
 
 DIVERGED = "the conversations differ before the last reply"
 NO_REPLY = "a conversation does not end with the assistant"
@@ -58,9 +72,60 @@ def _plain(entry: Any) -> Any:
     return {**entry, "content": "\n".join(part for part in parts if isinstance(part, str))}
 
 
+NO_ORDER = "the order shown is not known: this format says that model A came first"
+
+
+def _write(comparison: Comparison) -> Iterator[Line]:
+    """The response that was shown first as model A's."""
+    messages = comparison.prompt.messages
+    for sided in two_by_two(comparison):
+        if sided.shown_first is None:
+            yield Unwritten(NO_ORDER)
+            continue
+        a, b = (sided.first, sided.second) if sided.shown_first == sided.first else (sided.second, sided.first)
+        winner = "model_a" if sided.better == a else "model_b"
+        if sided.better is None:
+            winner = "tie (bothbad)" if sided.both_bad else "tie"
+        yield filled(
+            {
+                "question_id": comparison.id,
+                "model_a": sided.policy(a),
+                "model_b": sided.policy(b),
+                "winner": winner,
+                "judge": comparison.annotator,
+                "conversation_a": told((*messages, Message(role="assistant", content=sided.text(a)))),
+                "conversation_b": told((*messages, Message(role="assistant", content=sided.text(b)))),
+                "language": comparison.prompt.tags.get("language"),
+                "tstamp": _seconds(comparison.at),
+            }
+        )
+
+
+def _seconds(at: str | None) -> float | None:
+    """Seconds since 1970, where a time says how far it is from UTC."""
+    try:
+        moment_ = datetime.fromisoformat(at or "")
+    except ValueError:
+        return None
+    return None if moment_.tzinfo is None else moment_.timestamp()
+
+
+_COLUMNS = {
+    "question_id": TEXT,
+    "model_a": TEXT,
+    "model_b": TEXT,
+    "winner": TEXT,
+    "judge": TEXT,
+    "conversation_a": MESSAGES,
+    "conversation_b": MESSAGES,
+    "language": TEXT,
+    "tstamp": REAL,
+}
+
 ARENA = Format(
     name="chatbot-arena",
     fields="model_a, model_b, conversation_a, conversation_b, winner",
     detects=lambda fields: has(fields, "conversation_a", "conversation_b", "winner"),
     read=_read,
+    writer=Writer(rows=each_alone(_write), columns=_COLUMNS),
 )

@@ -11,6 +11,7 @@ from typing import Any
 from candor.jsonl import Drop, Row, json_type
 from candor.preferences import dialogues
 from candor.preferences.containers import stem
+from candor.preferences.formats.as_rows import Writer
 from candor.records import Choice, Comparison, Completion, Judgement, Message, Prompt, Ranking
 
 DIFFERENT_PROMPTS = "chosen and rejected have different prompts"
@@ -40,12 +41,16 @@ class Groups:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Format:
-    """One way in which files hold comparisons. ``fields`` is for people: error messages and the documentation."""
+    """One way in which files hold comparisons. ``fields`` is for people: error messages and the documentation.
+
+    ``writer`` is None for what is only read; docs/formats.md says why.
+    """
 
     name: str
     fields: str
     detects: Callable[[Mapping[str, Any]], bool]
     read: ReadRow | Groups
+    writer: Writer | None = None
 
 
 def has(fields: Mapping[str, Any], *names: str) -> bool:

@@ -7,12 +7,25 @@ says nothing new. The annotators are not named; that they differ within a row is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 from candor.jsonl import Drop, Row
 from candor.preferences import dialogues
+from candor.preferences.formats.as_rows import (
+    FORM,
+    MESSAGES,
+    REAL,
+    TEXT,
+    Line,
+    Unwritten,
+    Writer,
+    each_alone,
+    filled,
+    signed,
+    told,
+)
 from candor.preferences.formats.base import (
     ABSENT,
     Format,
@@ -25,7 +38,7 @@ from candor.preferences.formats.base import (
     labels,
     number,
 )
-from candor.records import Message, Ratings, Role
+from candor.records import Comparison, Message, Ratings, Role
 
 _TURN = re.compile(r"\n?<extra_id_1>(User|Assistant)\n")
 _ROLES: Mapping[str, Role] = {"User": "user", "Assistant": "assistant"}
@@ -35,7 +48,11 @@ def _prompt(row: Row) -> tuple[Message, ...]:
     """The first turn is the user's; the others follow their marks."""
     if not isinstance(row.require("prompt"), str):
         return dialogues.prompt_messages(row, "prompt")
-    first, *rest = _TURN.split(row.text("prompt"))
+    return _turns(row.text("prompt"))
+
+
+def _turns(text: str) -> tuple[Message, ...]:
+    first, *rest = _TURN.split(text)
     turns = [Message(role=_ROLES[role], content=text) for role, text in zip(rest[::2], rest[1::2], strict=True)]
     return (Message(role="user", content=first), *turns) if first.strip() or not turns else tuple(turns)
 
@@ -105,6 +122,48 @@ def _judged(
     return found[:1] if isinstance(found[0], Drop) else found  # a row is dropped once
 
 
+def _write_preference(comparison: Comparison) -> Iterator[Line]:
+    strength, messages = signed(comparison), comparison.prompt.messages
+    if isinstance(strength, Unwritten):
+        yield strength
+        return
+    names = {role: name for name, role in _ROLES.items()}
+    first, *rest = messages
+    prompt = first.content + "".join(f"\n<extra_id_1>{names.get(m.role)}\n{m.content}" for m in rest)
+    if _turns(prompt) != messages:
+        yield Unwritten(FORM)
+        return
+    a, b = comparison.responses
+    yield filled(
+        {
+            "prompt": prompt,
+            "response_1": a.text,
+            "response_2": b.text,
+            "preference_strength": strength,
+            "split": comparison.prompt.tags.get("split"),
+        }
+    )
+
+
+def _write_third(comparison: Comparison) -> Iterator[Line]:
+    strength, tags = signed(comparison), comparison.prompt.tags
+    if isinstance(strength, Unwritten):
+        yield strength
+        return
+    a, b = comparison.responses
+    yield filled(
+        {
+            "domain": tags.get("domain"),
+            "language": tags.get("language"),
+            "context": told(comparison.prompt.messages),
+            "response1": a.text,
+            "response2": b.text,
+            "overall_preference": strength,
+            "individual_preference": [{"score": strength}],
+        }
+    )
+
+
 def _detects_pairs(fields: Mapping[str, Any]) -> bool:
     return has(fields, "prompt", "response_1", "response_2", "preference_strength")
 
@@ -114,6 +173,10 @@ PREFERENCES = Format(
     fields="prompt, response_1, response_2, preference_strength (below 0: response 1 is better)",
     detects=_detects_pairs,
     read=_read_preference,
+    writer=Writer(
+        rows=each_alone(_write_preference),
+        columns={"prompt": TEXT, "response_1": TEXT, "response_2": TEXT, "preference_strength": REAL, "split": TEXT},
+    ),
 )
 
 THIRD = Format(
@@ -121,4 +184,16 @@ THIRD = Format(
     fields="context, response1, response2, overall_preference, individual_preference",
     detects=lambda fields: has(fields, "context", "response1", "response2", "overall_preference"),
     read=_read_third,
+    writer=Writer(
+        rows=each_alone(_write_third),
+        columns={
+            "domain": TEXT,
+            "language": TEXT,
+            "context": MESSAGES,
+            "response1": TEXT,
+            "response2": TEXT,
+            "overall_preference": REAL,
+            "individual_preference": [{"score": REAL}],
+        },
+    ),
 )

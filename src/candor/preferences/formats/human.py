@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from candor.jsonl import Drop, Row
 from candor.preferences import dialogues
+from candor.preferences.formats.as_rows import (
+    FORM,
+    TEXT,
+    WHOLE,
+    Line,
+    Sided,
+    Unwritten,
+    Writer,
+    each_alone,
+    filled,
+    preferred,
+)
 from candor.preferences.formats.base import (
     ABSENT,
     Format,
@@ -21,7 +33,7 @@ from candor.preferences.formats.base import (
     number_or_none,
     whole,
 )
-from candor.records import Choice, Message, Ratings
+from candor.records import Choice, Comparison, Message, Ratings
 
 
 def _zero_or_one(row: Row, field: str) -> int:
@@ -46,11 +58,35 @@ def _read_shp(row: Row) -> Item:
     )
 
 
+def _write_shp(comparison: Comparison) -> Iterator[Line]:
+    """Without ``score_ratio``: that is a ratio of votes, and one person's strength is none."""
+    history = dialogues.plain_prompt(comparison.prompt.messages)
+
+    def row(sided: Sided, better: int, _: int) -> Line:
+        if history is None:
+            return Unwritten(FORM)
+        return filled(
+            {
+                "domain": comparison.prompt.tags.get("domain"),
+                "history": history,
+                "human_ref_A": sided.text(sided.first),
+                "human_ref_B": sided.text(sided.second),
+                "labels": int(better == sided.first),
+            }
+        )
+
+    return preferred(comparison, row)
+
+
 SHP = Format(
     name="shp",
     fields="history, human_ref_A, human_ref_B, labels (1: A is better)",
     detects=lambda fields: has(fields, "history", "human_ref_A", "human_ref_B", "labels"),
     read=_read_shp,
+    writer=Writer(
+        rows=each_alone(_write_shp),
+        columns={"domain": TEXT, "history": TEXT, "human_ref_A": TEXT, "human_ref_B": TEXT, "labels": WHOLE},
+    ),
 )
 
 
@@ -69,11 +105,44 @@ def _read_safe(row: Row) -> Item:
     )
 
 
+def _write_safe(comparison: Comparison) -> Iterator[Line]:
+    """Without ``safer_response_id``: nobody was asked."""
+    prompt = dialogues.plain_prompt(comparison.prompt.messages)
+
+    def row(sided: Sided, better: int, _: int) -> Line:
+        if prompt is None:
+            return Unwritten(FORM)
+        return filled(
+            {
+                "prompt": prompt,
+                "response_0": sided.text(sided.first),
+                "response_1": sided.text(sided.second),
+                "prompt_source": comparison.prompt.tags.get("prompt_source"),
+                "response_0_source": sided.policy(sided.first),
+                "response_1_source": sided.policy(sided.second),
+                "better_response_id": int(better == sided.second),
+            }
+        )
+
+    return preferred(comparison, row)
+
+
+_SAFE_COLUMNS = {
+    "prompt": TEXT,
+    "response_0": TEXT,
+    "response_1": TEXT,
+    "prompt_source": TEXT,
+    "response_0_source": TEXT,
+    "response_1_source": TEXT,
+    "better_response_id": WHOLE,
+}
+
 SAFE_RLHF = Format(
     name="pku-saferlhf",
     fields="prompt, response_0, response_1, better_response_id",
     detects=lambda fields: has(fields, "prompt", "response_0", "response_1", "better_response_id"),
     read=_read_safe,
+    writer=Writer(rows=each_alone(_write_safe), columns=_SAFE_COLUMNS),
 )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from candor.jsonl import Drop, Row
+from candor.preferences.formats.as_rows import TEXT, TRUTH, WHOLE, Line, Unwritten, Writer, ranks, unreadable
 from candor.preferences.formats.base import ABSENT, Format, Groups, Item, compared, has, label, labels, number, ranking
-from candor.records import Message, Role
+from candor.records import Comparison, Message, Role
 
 NOT_RANKED = "a tree in which no two replies to one message were ranked"
 DEPTH_LIMIT = 200
@@ -85,11 +86,67 @@ def _join(rows: Sequence[Row]) -> Iterator[tuple[Row, Item]]:
     yield from found or [(rows[0], Drop(line=rows[0].line, reason=NOT_RANKED))]
 
 
+def _nodes(comparison: Comparison, tree: str) -> list[dict[str, Any]] | Unwritten:
+    """The conversation as a chain of messages and under its last the ranked replies; a tree of its own."""
+    problem, given = unreadable(comparison), ranks(comparison, start=0)
+    if isinstance(given, Unwritten) or problem is not None:
+        return given if isinstance(given, Unwritten) else Unwritten(problem or "")
+    if len(comparison.prompt.messages) > DEPTH_LIMIT:
+        return Unwritten(f"a conversation of more than {DEPTH_LIMIT} turns")
+    names = {role: name for name, role in _ROLES.items()}
+    language = comparison.prompt.tags.get("lang")
+    found: list[dict[str, Any]] = []
+    for place, message in enumerate(comparison.prompt.messages):
+        above = f"{tree}.{place - 1}" if place else None
+        node = {"message_id": f"{tree}.{place}", "parent_id": above, "text": message.content}
+        found.append(node | {"role": names[message.role]})
+    last = found[-1]["message_id"]
+    for place, (response, rank) in enumerate(zip(comparison.responses, given, strict=True)):
+        reply = {"message_id": f"{last}.{place}", "parent_id": last, "text": response.text, "role": "assistant"}
+        found.append(reply | {"rank": rank, "model_name": response.policy or None})
+    return [{**node, "lang": language, "message_tree_id": tree, "deleted": False} for node in found]
+
+
+def _write_messages(comparisons: Iterable[Comparison]) -> Iterator[Line]:
+    for tree, comparison in enumerate(comparisons, start=1):
+        nodes = _nodes(comparison, str(tree))
+        if isinstance(nodes, Unwritten):
+            yield nodes
+        else:
+            yield from nodes
+
+
+def _write_trees(comparisons: Iterable[Comparison]) -> Iterator[Line]:
+    for tree, comparison in enumerate(comparisons, start=1):
+        nodes = _nodes(comparison, str(tree))
+        if isinstance(nodes, Unwritten):
+            yield nodes
+            continue
+        trees = [{**node, "replies": []} for node in nodes]
+        by_id = {node["message_id"]: node for node in trees}
+        for node in trees[1:]:
+            by_id[node["parent_id"]]["replies"].append(node)
+        yield {"message_tree_id": str(tree), "prompt": trees[0]}
+
+
+_COLUMNS = {
+    "message_id": TEXT,
+    "parent_id": TEXT,
+    "text": TEXT,
+    "role": TEXT,
+    "lang": TEXT,
+    "rank": WHOLE,
+    "model_name": TEXT,
+    "message_tree_id": TEXT,
+    "deleted": TRUTH,
+}
+
 MESSAGES = Format(
     name="oasst",
     fields="message_id, parent_id, role, text, rank, message_tree_id",
     detects=lambda fields: has(fields, "message_id", "parent_id", "role", "text"),
     read=Groups(key=lambda row: row.text("message_tree_id"), check=_node, join=_join),
+    writer=Writer(rows=_write_messages, columns=_COLUMNS),
 )
 
 
@@ -116,4 +173,5 @@ TREES = Format(
     fields="message_tree_id, prompt (message_id, role, text, replies)",
     detects=_detects_tree,
     read=_read_tree,
+    writer=Writer(rows=_write_trees, columns=None),
 )

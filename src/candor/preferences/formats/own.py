@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from math import isfinite
 from typing import Any
 
 from candor.errors import InputError
-from candor.jsonl import Row
+from candor.jsonl import Drop, Row
 from candor.preferences import dialogues
-from candor.preferences.formats.base import Format, has
-from candor.records import Choice, Comparison, Ranking, Ratings
+from candor.preferences.formats.as_rows import CLAIM, MESSAGES, PAIRS, REAL, TEXT, TRUTH, WHOLE, Line, Writer
+from candor.preferences.formats.base import TOO_FEW, Format, Item, has
+from candor.records import Choice, Comparison, Ranking, Ratings, to_json
 
 
-def _read(row: Row) -> Comparison:
+def _read(row: Row) -> Item:
     row = _without_nulls(row)
     try:
         comparison = dialogues.decode(row, "", Comparison)
     except InputError:
         _check_judgement(row)  # alone, so that the error names the field of the kind that was meant
         raise
+    if len(comparison.responses) == 1 and isinstance(comparison.judgement, Ratings):
+        return Drop(line=row.line, reason=TOO_FEW)  # a project in which single replies are rated has such
     _check(row, comparison)
     return comparison
 
@@ -84,4 +87,44 @@ def _detects(fields: Mapping[str, Any]) -> bool:
     return has(fields, "responses", "judgement")
 
 
-OWN = Format(name="candor", fields="id, prompt, responses, judgement", detects=_detects, read=_read)
+def _write(comparisons: Iterable[Comparison]) -> Iterator[Line]:
+    for comparison in comparisons:
+        yield to_json(comparison)
+
+
+_RESPONSE = {
+    "id": TEXT,
+    "prompt_id": TEXT,
+    "text": TEXT,
+    "token_ids": [WHOLE],
+    "logprobs": [REAL],
+    "policy": TEXT,
+    "sampling": TEXT,
+    "stop_reason": TEXT,
+}
+_COLUMNS = {
+    "id": TEXT,
+    "prompt": {"id": TEXT, "messages": MESSAGES, "claim": CLAIM, "tags": PAIRS},
+    "responses": [_RESPONSE],
+    "judgement": {
+        "best": WHOLE,
+        "strength": REAL,
+        "tie": TRUTH,
+        "both_bad": TRUTH,
+        "order": [[WHOLE]],
+        "scores": [REAL],
+    },
+    "shown_order": [WHOLE],
+    "annotator": TEXT,
+    "seconds": REAL,
+    "at": TEXT,
+    "source": TEXT,
+}
+
+OWN = Format(
+    name="candor",
+    fields="id, prompt, responses, judgement",
+    detects=_detects,
+    read=_read,
+    writer=Writer(rows=_write, columns=_COLUMNS),
+)

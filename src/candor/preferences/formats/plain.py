@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from candor.jsonl import Row
 from candor.preferences import dialogues
+from candor.preferences.formats.as_rows import (
+    FORM,
+    REAL,
+    SAME_AGAIN,
+    TEXT,
+    Line,
+    Unwritten,
+    Writer,
+    each_alone,
+    filled,
+    scores,
+    two_by_two,
+    unreadable,
+)
 from candor.preferences.formats.base import (
     ABSENT,
     Format,
@@ -21,7 +35,7 @@ from candor.preferences.formats.base import (
     number_or_none,
     side,
 )
-from candor.records import Choice, Message, Ratings
+from candor.records import Choice, Comparison, Message, Ratings
 
 _SIDES = {"a": 0, "b": 1, "response_a": 0, "response_b": 1, "model_a": 0, "model_b": 1}
 _TIE, _BOTH_BAD = 2, 3
@@ -58,11 +72,54 @@ def _detects_pair(fields: Mapping[str, Any]) -> bool:
     return has(fields, "prompt", "response_a", "response_b") and any(name in fields for name in _WINNER_FIELDS)
 
 
+def _write_pairs(comparison: Comparison) -> Iterator[Line]:
+    """All that is known of two responses; of more, what was said of each two of them."""
+    prompt = dialogues.plain_prompt(comparison.prompt.messages)
+    for sided in two_by_two(comparison):
+        if prompt is None:
+            yield Unwritten(FORM)
+            continue
+        winner = "a" if sided.better == sided.first else "b"
+        if sided.better is None:
+            winner = "both_bad" if sided.both_bad else "tie"
+        first = {sided.first: "a", sided.second: "b", None: None}[sided.shown_first]
+        yield filled(
+            {
+                "prompt": prompt,
+                "response_a": sided.text(sided.first),
+                "response_b": sided.text(sided.second),
+                "winner": winner,
+                "strength": sided.strength,
+                "annotator": comparison.annotator,
+                "seconds": comparison.seconds,
+                "at": comparison.at,
+                "shown_first": first,
+                "model_a": sided.policy(sided.first),
+                "model_b": sided.policy(sided.second),
+            }
+        )
+
+
+_PAIR_COLUMNS = {
+    "prompt": TEXT,
+    "response_a": TEXT,
+    "response_b": TEXT,
+    "winner": TEXT,
+    "strength": REAL,
+    "annotator": TEXT,
+    "seconds": REAL,
+    "at": TEXT,
+    "shown_first": TEXT,
+    "model_a": TEXT,
+    "model_b": TEXT,
+}
+
 PAIRS = Format(
     name="pairs",
     fields="prompt, response_a, response_b, winner (a, b, tie, both_bad)",
     detects=_detects_pair,
     read=_read_pair,
+    writer=Writer(rows=each_alone(_write_pairs), columns=_PAIR_COLUMNS),
 )
 
 
@@ -90,9 +147,48 @@ def _join(rows: Sequence[Row]) -> Item:
     )
 
 
+def _write_ratings(comparisons: Iterable[Comparison]) -> Iterator[Line]:
+    """A row per response. What an annotator said of a prompt's responses is one comparison: they can do so once."""
+    seen: set[tuple[str, str]] = set()
+    for comparison in comparisons:
+        problem, given = unreadable(comparison), scores(comparison)
+        prompt = dialogues.plain_prompt(comparison.prompt.messages)
+        key = (dialogues.content_id(comparison.prompt.messages, None), comparison.annotator)
+        if isinstance(given, Unwritten) or problem is not None:
+            yield given if isinstance(given, Unwritten) else Unwritten(problem or "")
+        elif prompt is None or key in seen:
+            yield Unwritten(FORM if prompt is None else SAME_AGAIN)
+        else:
+            seen.add(key)
+            share = None if comparison.seconds is None else comparison.seconds / len(given)
+            for response, score in zip(comparison.responses, given, strict=True):
+                yield filled(
+                    {
+                        "prompt": prompt,
+                        "response": response.text,
+                        "rating": score,
+                        "annotator": comparison.annotator,
+                        "model": response.policy,
+                        "seconds": share,
+                        "at": comparison.at,
+                    }
+                )
+
+
+_RATING_COLUMNS = {
+    "prompt": TEXT,
+    "response": TEXT,
+    "rating": REAL,
+    "annotator": TEXT,
+    "model": TEXT,
+    "seconds": REAL,
+    "at": TEXT,
+}
+
 RATINGS = Format(
     name="ratings",
     fields="prompt, response, rating",
     detects=lambda fields: has(fields, "prompt", "response", "rating"),
     read=Groups(key=_key, check=_rated, join=lambda rows: each(rows, _join)),
+    writer=Writer(rows=_write_ratings, columns=_RATING_COLUMNS),
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from candor.jsonl import Drop, Row, json_type
 from candor.preferences import dialogues
+from candor.preferences.formats.as_rows import CLAIM, MESSAGES, PAIRS, REAL, TEXT, Line, Unwritten, Writer, told
 from candor.preferences.formats.base import (
     ABSENT,
     DIFFERENT_PROMPTS,
@@ -23,7 +25,10 @@ from candor.preferences.formats.base import (
     pair,
     side,
 )
-from candor.records import Choice, Judgement, Message, Ratings
+from candor.preferences.pairing import pair_comparisons
+from candor.records import Choice, Comparison, Judgement, Message, Pair, Ratings, to_json
+
+NOT_PLAIN = "the prompt is no plain text: write trl-chat"
 
 
 def read_pair(row: Row) -> Item:
@@ -136,7 +141,77 @@ def is_pair(fields: Mapping[str, Any]) -> bool:
     return "chosen" in fields and "rejected" in fields
 
 
-TRL = Format(name="trl", fields="prompt (optional), chosen, rejected", detects=is_pair, read=read_pair)
+# TRL reads prompt, chosen, rejected (and margin, which stays 0: a margin is a choice about training), and passes over
+# the columns beside them, which Candor reads back.
+
+
+def _write(comparisons: Iterable[Comparison], *, chat: bool) -> Iterator[Line]:
+    for comparison in comparisons:
+        report = pair_comparisons([comparison])
+        for reason, count in report.dropped.items():
+            yield from [Unwritten(reason)] * count
+        for found in report.pairs:
+            row = _pair_row(comparison, found, chat)
+            yield Unwritten(NOT_PLAIN) if row is None else row
+
+
+def _pair_row(comparison: Comparison, found: Pair, chat: bool) -> dict[str, Any] | None:
+    """A pair as TRL has it, then what else is known; None where a plain prompt would not be read as what it was."""
+    messages = comparison.prompt.messages
+    if chat:
+        texts: dict[str, Any] = {
+            "prompt": told(messages),
+            "chosen": [{"role": "assistant", "content": found.chosen.text}],
+            "rejected": [{"role": "assistant", "content": found.rejected.text}],
+        }
+    else:
+        prompt = dialogues.plain_prompt(messages)
+        if prompt is None:
+            return None
+        texts = {"prompt": prompt, "chosen": found.chosen.text, "rejected": found.rejected.text}
+    row = {
+        **texts,
+        "margin": found.margin,
+        "weight": found.weight,
+        "comparison_id": comparison.id,
+        "annotator": comparison.annotator,
+        "strength": comparison.judgement.strength if isinstance(comparison.judgement, Choice) else None,
+        "seconds": comparison.seconds,
+        "at": comparison.at,
+        "shown_first": _shown_first(comparison, found),
+        "chosen_policy": found.chosen.policy,
+        "rejected_policy": found.rejected.policy,
+        "claim": to_json(comparison.prompt.claim),
+        "tags": dict(comparison.prompt.tags),
+    }
+    return {name: value for name, value in row.items() if value not in (None, "", {})} | texts
+
+
+def _shown_first(comparison: Comparison, found: Pair) -> str:
+    for index in comparison.shown_order:
+        response = comparison.responses[index]
+        if response is found.chosen or response is found.rejected:
+            return "chosen" if response is found.chosen else "rejected"
+    return ""
+
+
+def _writer(content: Any, *, chat: bool) -> Writer:
+    columns = {"prompt": content, "chosen": content, "rejected": content, "margin": REAL, "weight": REAL}
+    columns |= {"comparison_id": TEXT, "annotator": TEXT, "strength": REAL, "seconds": REAL, "at": TEXT}
+    columns |= {"shown_first": TEXT, "chosen_policy": TEXT, "rejected_policy": TEXT, "claim": CLAIM, "tags": PAIRS}
+    return Writer(rows=partial(_write, chat=chat), columns=columns)
+
+
+CHAT = _writer(MESSAGES, chat=True)
+"""The same with lists of messages, which hold every prompt."""
+
+TRL = Format(
+    name="trl",
+    fields="prompt (optional), chosen, rejected",
+    detects=is_pair,
+    read=read_pair,
+    writer=_writer(TEXT, chat=False),
+)
 
 
 # Completions with a label each ---------------------------------------------------------------------------------------

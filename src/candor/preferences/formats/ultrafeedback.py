@@ -6,14 +6,29 @@ overall score is kept.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from candor.jsonl import Drop, Row, json_type
 from candor.preferences import dialogues
 from candor.preferences.formats import trl
+from candor.preferences.formats.as_rows import (
+    CLAIM,
+    FORM,
+    MESSAGES,
+    PAIRS,
+    REAL,
+    TEXT,
+    Line,
+    Unwritten,
+    Writer,
+    each_alone,
+    filled,
+    scores,
+    told,
+)
 from candor.preferences.formats.base import ABSENT, Format, Item, compared, has, label, labels, number, pair
-from candor.records import Message, Ratings
+from candor.records import Comparison, Message, Ratings, to_json
 
 NOT_RATED = "a response has no score"
 
@@ -36,11 +51,32 @@ def _read_original(row: Row) -> Item:
     )
 
 
+def _write_original(comparison: Comparison) -> Iterator[Line]:
+    given, prompt = scores(comparison), dialogues.plain_prompt(comparison.prompt.messages)
+    if isinstance(given, Unwritten) or prompt is None:
+        yield given if isinstance(given, Unwritten) else Unwritten(FORM)
+        return
+    completions = [
+        filled({"model": response.policy, "response": response.text, "overall_score": score})
+        for response, score in zip(comparison.responses, given, strict=True)
+    ]
+    source = comparison.prompt.tags.get("source")
+    yield filled({"source": source, "instruction": prompt, "completions": completions})
+
+
 ORIGINAL = Format(
     name="ultrafeedback",
     fields="instruction, completions (response, overall_score)",
     detects=lambda fields: has(fields, "instruction", "completions"),
     read=_read_original,
+    writer=Writer(
+        rows=each_alone(_write_original),
+        columns={
+            "source": TEXT,
+            "instruction": TEXT,
+            "completions": [{"model": TEXT, "response": TEXT, "overall_score": REAL}],
+        },
+    ),
 )
 
 _SCORES = (
@@ -69,11 +105,54 @@ def _read_binarized(row: Row) -> Item:
     return pair(row, *found, judgement=scores, policies=trl.policies(row))
 
 
+MORE_THAN_TWO = "ratings of more than two responses"
+
+
+def _write_binarized(comparison: Comparison) -> Iterator[Line]:
+    """The conversation with either reply, the one with the higher score as ``chosen``; equal scores stay equal."""
+    given, messages = scores(comparison), comparison.prompt.messages
+    if isinstance(given, Unwritten) or len(given) != 2:
+        yield given if isinstance(given, Unwritten) else Unwritten(MORE_THAN_TWO)
+        return
+    better = int(given[1] > given[0])
+    chosen, rejected = comparison.responses[better], comparison.responses[1 - better]
+    asked = messages[-1].content
+    if dialogues.is_transcript(asked):  # it would be read as several turns
+        yield Unwritten(FORM)
+        return
+    yield filled(
+        {
+            "prompt": asked,
+            "chosen": told((*messages, Message(role="assistant", content=chosen.text))),
+            "rejected": told((*messages, Message(role="assistant", content=rejected.text))),
+            "score_chosen": given[better],
+            "score_rejected": given[1 - better],
+            "chosen_model": chosen.policy,
+            "rejected_model": rejected.policy,
+            "claim": to_json(comparison.prompt.claim),
+            "tags": dict(comparison.prompt.tags),
+        }
+    )
+
+
+_BINARIZED_COLUMNS = {
+    "prompt": TEXT,
+    "chosen": MESSAGES,
+    "rejected": MESSAGES,
+    "score_chosen": REAL,
+    "score_rejected": REAL,
+    "chosen_model": TEXT,
+    "rejected_model": TEXT,
+    "claim": CLAIM,
+    "tags": PAIRS,
+}
+
 BINARIZED = Format(
     name="ultrafeedback-binarized",
     fields="prompt, chosen, rejected, score_chosen, score_rejected",
     detects=lambda fields: trl.is_pair(fields) and _score_columns(fields) is not None,
     read=_read_binarized,
+    writer=Writer(rows=each_alone(_write_binarized), columns=_BINARIZED_COLUMNS),
 )
 
 _INSTRUCTIONS = ("instruction", "input", "prompt")
@@ -119,6 +198,34 @@ def _generation(row: Row, index: int, entry: Any) -> str:
     return messages[-1].content
 
 
+def _write_distilabel(comparison: Comparison) -> Iterator[Line]:
+    given, messages = scores(comparison), comparison.prompt.messages
+    system = messages[0].content if messages[0].role == "system" and messages[0].content.strip() else None
+    prompt = dialogues.plain_prompt(messages[1:] if system is not None else messages)
+    if isinstance(given, Unwritten) or prompt is None:
+        yield given if isinstance(given, Unwritten) else Unwritten(FORM)
+        return
+    yield filled(
+        {
+            "system": system,
+            "instruction": prompt,
+            "generations": [response.text for response in comparison.responses],
+            "ratings": list(given),
+            "model_names": [response.policy for response in comparison.responses],
+            "labelling_model": comparison.annotator,
+        }
+    )
+
+
+_DISTILABEL_COLUMNS = {
+    "system": TEXT,
+    "instruction": TEXT,
+    "generations": [TEXT],
+    "ratings": [REAL],
+    "model_names": [TEXT],
+    "labelling_model": TEXT,
+}
+
 DISTILABEL = Format(
     name="distilabel",
     fields="instruction, generations, ratings",
@@ -128,4 +235,5 @@ DISTILABEL = Format(
         and any(name in fields for name in _INSTRUCTIONS)
     ),
     read=_read_distilabel,
+    writer=Writer(rows=each_alone(_write_distilabel), columns=_DISTILABEL_COLUMNS),
 )

@@ -6,6 +6,11 @@ import { fill, h } from "../dom.js";
 
 const FORMATS = [
   ["candor", "Candor: everything that was seen and said"], ["trl", "TRL: pairs, prompts as text"], ["trl-chat", "TRL: pairs, conversations as messages"],
+  ["pairs", "Table of pairs, ties and both bad"], ["ratings", "Table of ratings"], ["hh", "HH-RLHF: pairs as transcripts"], ["chatbot-arena", "Chatbot Arena: pairs, ties and both bad"],
+  ["helpsteer2-preferences", "HelpSteer2: choices with their strength"], ["helpsteer3", "HelpSteer3: choices with their strength"], ["pku-saferlhf", "PKU-SafeRLHF: pairs"], ["shp", "SHP: pairs"],
+  ["nectar", "Nectar: rankings"], ["oasst", "OpenAssistant: rankings, a message a row"], ["oasst-trees", "OpenAssistant: rankings as trees"],
+  ["distilabel", "distilabel: ratings"], ["ultrafeedback", "UltraFeedback: ratings"], ["ultrafeedback-binarized", "UltraFeedback binarized: ratings of two"],
+  ["summarize-from-feedback", "Summaries: pairs"], ["summarize-from-feedback-axes", "Summaries: ratings"],
 ];
 const ENDINGS = [[".jsonl", "JSON lines"], [".jsonl.gz", "JSON lines, packed"], [".parquet", "Parquet"]];
 const KINDS = [["", "As the rows say"], ["main", "Main: to be judged"], ["gold", "Gold: the answer is known"], ["calibration", "Calibration: practice that teaches"], ["example", "Examples in the instructions"]];
