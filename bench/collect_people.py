@@ -6,7 +6,6 @@ them, so that everything downstream (features, agreement with a view, pay by wor
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -87,7 +86,7 @@ def simulate(roles: Counter[Person], batch: Batch, rng: np.random.Generator) -> 
     repeated = np.concatenate([rng.choice(np.flatnonzero(who == k), again, replace=False) for k in range(total)])
     who, which = np.concatenate([who, who[repeated]]), np.concatenate([which, which[repeated]])
     count = int(which.max()) + 1
-    items = [an_item(n, mixed=(n % 1000) / 1000 < panel.mixed) for n in range(count)]
+    items = [an_item(n, mixed=n * 0.6180339887 % 1 < panel.mixed) for n in range(count)]
     role = np.array(people)
     length, agrees = np.array([i.length for i in items]), np.array([i.agrees for i in items])
     turned = rng.random(len(which)) < 0.5
@@ -174,7 +173,7 @@ def _judged(
     round: int = 0, kind: Literal["main", "gold"] = "main", gold: Gold | None = None,
 ) -> Judged:  # fmt: skip
     return Judged(
-        submission_id=f"s{row}", item_id=number + 1, item_key=item.key, kind=kind,
+        submission_id=f"s{row}", item_id=int(number) + 1, item_key=item.key, kind=kind,
         purpose="retest" if round else kind, round=round, account_id=int(k) + 1, handle=name(int(k)), batch=1,
         answer=Choice(best=best), shown_order=(1, 0) if turned else (0, 1), arm=None, propensity=None,
         drawn="uniform", seconds=seconds, total_seconds=seconds, focus_lost=0, received_at=1.8e9 + row, surplus=False,
@@ -251,8 +250,3 @@ def _body(rng: np.random.Generator, words: float) -> str:
     chosen = rng.choice(WORDS, max(int(words), 4))
     lines = [" ".join(chosen[at : at + 12]) for at in range(0, len(chosen), 12)]
     return " ".join(f"The {line}." for line in lines)
-
-
-def seed_of(*parts: object) -> int:
-    """A seed that is a pure function of its parts."""
-    return int.from_bytes(hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()[:6], "big")

@@ -1,4 +1,4 @@
-"""Pay by the minutes that a judgement takes a careful reader: never by its outcome, and skips are paid."""
+"""Pay by the minutes that a judgement takes a careful reader, never by its outcome; skips by the time they took."""
 
 from __future__ import annotations
 
@@ -33,40 +33,74 @@ def expected_minutes(item: Item, settings: Settings) -> float:
 
 def earned(connection: Connection, project: Project, member: Member) -> Pay:
     """What a member has earned so far: each task that they answered or skipped, once, retests and gold among them."""
-    query = (
-        select(tasks.c.item_id, func.count())
-        .where(
-            tasks.c.project_id == project.id,
-            tasks.c.account_id == member.account_id,
-            tasks.c.state.in_(("done", "skipped")),
-        )
-        .group_by(tasks.c.item_id)
-    )
-    counts = {item: count for item, count in connection.execute(query)}
-    minutes = sum(
-        counts[item] * value for item, value in _minutes(connection, project, member).items() if item in counts
-    )
+    done = work_of(connection, project, account_id=member.account_id).get(member.account_id)
     seen = select(func.sum(submissions.c.seconds)).where(
         submissions.c.project_id == project.id,
         submissions.c.account_id == member.account_id,
         submissions.c.kind != "undo",
     )
     rate = project.settings.pay_per_hour
+    minutes = done.minutes if done else 0.0
     return Pay(
-        tasks=sum(counts.values()),
+        tasks=done.judgements + done.skips if done else 0,
         minutes=minutes,
         visible_minutes=(connection.execute(seen).scalar_one() or 0.0) / 60,
         amount=None if rate is None else round(minutes / 60 * rate, 2),
     )
 
 
-def _minutes(connection: Connection, project: Project, member: Member) -> dict[int, float]:
-    """Expected minutes of each item that the member had."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Done:
+    """Tasks answered and skipped, and the ``minutes`` that are paid for both."""
+
+    judgements: int
+    skips: int
+    minutes: float
+
+
+def work_of(
+    connection: Connection, project: Project, *, account_id: int | None = None, batch: int | None = None
+) -> dict[int, Done]:
+    """What everybody (or one account) did, by account; ``batch``: on this batch's items only.
+
+    An answer is paid by its expected minutes, whatever it took. A skip is paid by the time in which it was on the
+    screen, up to those minutes: nobody loses by skipping what they cannot judge, and nobody lives on skipping (see
+    docs/collect-pay.md for what pay in full would invite).
+    """
+    one = [] if account_id is None else [tasks.c.account_id == account_id]
+    query = select(tasks.c.id, tasks.c.account_id, tasks.c.item_id, tasks.c.state).where(
+        tasks.c.project_id == project.id, tasks.c.state.in_(("done", "skipped")), *one
+    )
+    rows = connection.execute(query).all()
+    minutes = _minutes(connection, project, account_id, batch)
+    looked = {
+        task: seconds or 0.0
+        for task, seconds in connection.execute(
+            select(submissions.c.task_id, func.max(submissions.c.seconds))
+            .where(submissions.c.project_id == project.id, submissions.c.kind == "skip")
+            .group_by(submissions.c.task_id)
+        )
+    }
+    sums: dict[int, list[float]] = {}
+    for task, account, item, state in rows:
+        if item not in minutes:
+            continue
+        found = sums.setdefault(account, [0, 0, 0.0])
+        found[state == "skipped"] += 1
+        found[2] += minutes[item] if state == "done" else min(minutes[item], looked.get(task, 0.0) / 60)
+    return {
+        account: Done(judgements=int(done), skips=int(skips), minutes=paid)
+        for account, (done, skips, paid) in sums.items()
+    }
+
+
+def _minutes(connection: Connection, project: Project, account_id: int | None, batch: int | None) -> dict[int, float]:
+    """Expected minutes of each item of the project, or of those that an account had."""
     from candor.projects.items import item_of
 
-    query = select(items).where(
-        items.c.id.in_(
-            select(tasks.c.item_id).where(tasks.c.project_id == project.id, tasks.c.account_id == member.account_id)
-        )
-    )
+    query = select(items).where(items.c.project_id == project.id)
+    if account_id is not None:
+        query = query.where(items.c.id.in_(select(tasks.c.item_id).where(tasks.c.account_id == account_id)))
+    if batch is not None:
+        query = query.where(items.c.batch == batch)
     return {row.id: expected_minutes(item_of(row), project.settings) for row in connection.execute(query)}

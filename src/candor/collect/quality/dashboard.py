@@ -15,9 +15,10 @@ from candor.collect.quality.gate import limits_json, said_of
 from candor.collect.quality.measured import Annotator, measured
 from candor.collect.quality.pay import Worked, skips_much
 from candor.collect.quality.posterior import NOTHING
-from candor.collect.quality.traps import TITLES, Traps, traps
+from candor.collect.quality.traps import TITLES, Traps, failing, traps
 from candor.projects.labels import Judged
 from candor.projects.overview import Overview
+from candor.projects.settings import Gate
 from candor.records import Check, Verdict
 
 
@@ -26,9 +27,13 @@ def dashboard(
     *,
     counts: Overview | None = None,
     workers: Sequence[Worked] = (),
+    bounds: Gate | None = None,
     describe: Remembered | None = None,
 ) -> dict[str, Any]:
-    """The document, from a project's answers (gold among them), its counts and what its annotators did."""
+    """The document, from a project's answers (gold among them), its counts and what its annotators did.
+
+    ``bounds``: the gate's, whose bound on gold answers holds for single annotators too.
+    """
     survey = surveyed(judged, describe=describe)
     main = [one for one in judged if one.kind == "main"]
     gold, arm = traps(judged), arm_effect(judged)
@@ -39,10 +44,16 @@ def dashboard(
         *what_labels_reward.checks(survey),
     ]
     skipping = skips_much(workers)
+    below = failing(gold, (bounds or Gate()).traps_at_least)
+
+    def remarks(name: str) -> list[str]:
+        found = [f"answers gold below the bound: {', '.join(below[name])}"] if name in below else []
+        return [*found, "skips far more than the others do"] if name in skipping else found
+
     return {
         "project": {} if counts is None else asdict(counts),
         "agreement": _agreement(checks),
-        "annotators": [_annotator(one, gold, one.name in skipping) for one in measured(survey.judgements, main)],
+        "annotators": [_annotator(one, gold, remarks(one.name)) for one in measured(survey.judgements, main)],
         "traps": _traps(gold),
         "checks": [_check(check) for check in checks] + _skips(skipping),
         "arm": None if arm is None else _arm(arm),
@@ -60,13 +71,13 @@ def _agreement(checks: Sequence[Check]) -> dict[str, Any]:
     return found
 
 
-def _annotator(one: Annotator, gold: Traps, skips: bool) -> dict[str, Any]:
-    verdict = Verdict.CONCERN if skips else one.verdict
+def _annotator(one: Annotator, gold: Traps, more: Sequence[str]) -> dict[str, Any]:
+    verdict = Verdict.CONCERN if more else one.verdict
     return {
         "name": one.name,
         "judgements": one.judgements,
         "verdict": verdict.value,
-        "reasons": [*one.reasons, *(["skips far more than the others do"] if skips else [])],
+        "reasons": [*one.reasons, *more],
         "reliability": limits_json(one.reliability),
         "with_others": limits_json(one.with_others),
         "side": limits_json(one.side),

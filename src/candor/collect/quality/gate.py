@@ -1,13 +1,11 @@
 """Whether a batch of labels may be released: each measure against its bound, or how much more it takes to tell.
 
-A batch passes when every check passes. What cannot be told does not pass. The bounds are the project's settings:
-
-- alpha, flips, traps: the estimate has to be on the right side of the bound, and either the whole interval is, or the
-  interval is narrow (``ALPHA_HALF``, ``FLIPS_HALF``, ``TRAPS_HALF``); on the wrong side likewise.
-- coefficients (side, length, politeness, agreement with the user, and the arm's effect): a batch fails where the whole
-  interval lies beyond the bound, and cannot be told where the interval reaches beyond it and is wider than
-  ``COEFFICIENT_HALF`` either way.
-- hourly pay: a batch fails where the whole interval lies under the bound.
+A batch passes when every check passes. What cannot be told does not pass. The bounds are the project's settings. One
+rule for all: a check fails where the whole 95% interval lies on the wrong side of its bound; it passes where the whole
+interval lies on the right side, or reaches across the bound and is narrow; else it cannot be told. So a good batch at
+the very bound is blocked by one check in 40, and a bad one that passes is at most about a half width beyond the bound.
+How narrow: ``ALPHA_HALF``, ``FLIPS_HALF``, ``TRAPS_HALF``, ``COEFFICIENT_HALF`` (side, length, politeness, agreement
+with the user, the arm's effect), ``PAY_HALF`` of the bound.
 """
 
 from __future__ import annotations
@@ -34,7 +32,9 @@ from candor.projects.labels import Judged
 from candor.projects.settings import Gate, Settings
 
 ALPHA_HALF, FLIPS_HALF, TRAPS_HALF, COEFFICIENT_HALF = 0.1, 0.06, 0.1, 0.5
-"""Half widths of intervals up to which an estimate on one side of a bound is taken at its word."""
+"""Half widths up to which an interval that reaches across a bound counts as narrow."""
+PAY_HALF = 0.25
+"""As a share of the bound."""
 FEWEST_PAIRS, FEWEST_RETESTS, FEWEST_GOLD, FEWEST_TIMED = 30, 30, 30, 30
 RARE = 200
 """Judged pairs from which a feature that differs in fewer than ten of them is too rare to matter."""
@@ -94,13 +94,13 @@ def _checks(survey: Survey, judged: Sequence[Judged], settings: Settings, worker
 
 
 def decided(measured: Limits, bound: float, half: float, *, least: bool) -> bool | None:
-    """True on the right side of the bound (``least``: at or above it), False on the wrong one, None if not known."""
+    """True, False or None by the module's rule; ``least``: the bound is to be reached, not kept under."""
     if not math.isfinite(measured.estimate) or not measured.known:
         return None
-    right = measured.estimate >= bound if least else measured.estimate <= bound
-    narrow = (measured.high - measured.low) / 2 <= half
-    across = measured.low < bound < measured.high
-    return None if across and not narrow else right
+    below, above = measured.high < bound, measured.low > bound
+    if below or above:
+        return above if least else below
+    return True if (measured.high - measured.low) / 2 <= half else None
 
 
 def more_needed(measured: Limits, half: float, n: float, fewest: int) -> int:
@@ -262,9 +262,11 @@ def pay_check(workers: Sequence[Worked], settings: Settings) -> GateCheck:
         return GateCheck(
             name="hourly", title=title, passes=None, meaning=said, bound=limit, more=more, measured=measured
         )
-    passes = measured.high >= bound
+    passes = decided(measured, bound, PAY_HALF * bound, least=True)
     said = f"An hour of visible time was paid {said_of(measured)} {settings.currency}."
-    if not passes:
+    if passes is None:
+        said += " That is too wide to tell: tasks of more annotators would do."
+    if passes is False:
         said += " The whole interval lies under the bound: set the expected time or the rate higher, and pay the rest."
     return GateCheck(name="hourly", title=title, passes=passes, meaning=said, bound=limit, measured=measured)
 

@@ -1,7 +1,8 @@
 """Pay by expected minutes, whatever was answered; what it comes to for each hour that was really spent.
 
-Never by agreement with the majority: that pays for guessing what others say. Skips, retests and gold are paid like
-everything else: who is not paid for a skip answers what they cannot judge, and who knows the gold works on it alone.
+Never by agreement with the majority: that pays for guessing what others say. Retests and gold are paid like all the
+rest: who could tell them apart by their pay would work on them alone. A skip is paid by the time that it took, up to
+the expected minutes: unpaid, it would be cheaper to answer what one cannot judge; paid in full, to skip everything.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ LEVEL = 0.05
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worked:
-    """What one annotator did: ``judgements`` of all kinds, ``skips``, minutes ``expected`` for both, ``visible`` ones.
+    """What one annotator did: ``judgements`` of all kinds and ``skips``, the minutes paid for both, those measured.
 
-    ``visible`` is the measured time in which the page was to be seen.
+    ``expected``: of answers the expected minutes, of skips the time they took up to those. ``visible``: the measured
+    time in which the page was to be seen.
     """
 
     name: str
@@ -100,7 +102,7 @@ def rule(settings: Settings) -> str:
     """How pay is worked out, in a sentence."""
     how = (
         f"expected minutes of a task = words / {settings.words_per_minute:g} + {settings.seconds_per_judgement:g} s; "
-        "skips, retests and checks are paid alike; never by agreement with others"
+        "retests and checks are paid alike, skips by the time they took up to that; never by agreement with others"
     )
     if settings.pay_per_hour is None:
         return f"No rate is set. Counted are {how}."

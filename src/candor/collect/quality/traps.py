@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from candor.audits.preferences.rates import clustered_share
+from candor.audits.stats import holm
 from candor.collect.quality.linear import Limits, clustered_linear, clusterings
 from candor.collect.quality.posterior import NOTHING, beta_posterior
 from candor.preferences.table import FloatArray, IntArray
@@ -23,6 +24,7 @@ TITLES: Mapping[Trap, str] = {
 }
 FEWEST = 10
 """Answers to each of two kinds from which they are compared."""
+LEVEL = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +68,34 @@ def traps(judged: Sequence[Judged]) -> Traps:
             for name in names
         },
     )
+
+
+def failing(found: Traps, bound: float) -> dict[str, list[str]]:
+    """Who is shown to answer gold below the ``bound``: on which kinds, or on all together, in words.
+
+    Binomial tests against the bound, one-sided, Holm over annotators and kinds: the chance that anybody at the bound is
+    named is at most 5%. It is held against no panel, so it works where most annotators share a fault; it needs gold:
+    of 30 annotators somebody who guesses is found in about 80 answers, who always falls for one kind in ten of it.
+    """
+    from scipy.stats import binom
+
+    cells: list[tuple[str, str, float]] = []
+    for name, overall in found.annotators.items():
+        of_kinds = [(TITLES[trap], limits) for trap, limits in found.by_kind[name].items()]
+        for title, limits in [("all kinds together", overall), *of_kinds]:
+            cells.append((name, title, float(binom.cdf(round(right_of(limits)), limits.n, bound))))
+    if not cells:
+        return {}
+    below: dict[str, list[str]] = {}
+    for (name, title, _), p in zip(cells, holm([cell[2] for cell in cells]), strict=True):
+        if p < LEVEL:
+            below.setdefault(name, []).append(title)
+    return below
+
+
+def right_of(limits: Limits) -> float:
+    """How many were right, from the mean of the posterior under Jeffreys' prior."""
+    return limits.estimate * (limits.n + 1) - 0.5
 
 
 def _right(one: Judged) -> bool:

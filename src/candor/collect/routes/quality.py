@@ -68,8 +68,9 @@ def quality(access: ProjectLead, slug: Slug) -> Response:
         if found is not None:
             return Json(found)
         judged = read_judgements(work.connection, work.project.id)
+        bounds = work.project.settings.gate
         counts, workers = overview(work.connection, work.project), worked(work.connection, work.project)
-    return Json(kept.get(key, lambda: dashboard(judged, counts=counts, workers=workers)))
+    return Json(kept.get(key, lambda: dashboard(judged, counts=counts, workers=workers, bounds=bounds)))
 
 
 @router.get("/gate")
