@@ -132,9 +132,16 @@ class Coverage:
     off: float
 
 
-def coverage(study: Study, bias: float, runs: int, seed: int, name: str = "against others' answers (used)") -> Coverage:
-    """Coverage of an estimator over simulated studies."""
-    truth = planted(study, bias)
+def coverage(
+    study: Study,
+    bias: float,
+    runs: int,
+    seed: int,
+    name: str = "against others' answers (used)",
+    draws: int = 4_000_000,
+) -> Coverage:
+    """Coverage of an estimator over simulated studies; ``draws``: for the planted effect."""
+    truth = planted(study, bias, draws)
     hits, of_odds, widths, off = [], [], [], []
     for run in range(runs):
         difference, log_odds = ESTIMATORS[name](draw(study, bias, np.random.default_rng([seed, run])))

@@ -35,6 +35,7 @@ from candor.collect.quality.columns import Remembered, surveyed
 from candor.collect.quality.gate import gate
 from candor.collect.quality.pay import skips_much
 from candor.collect.quality.traps import failing, traps
+from candor.projects.settings import Gate
 
 ANNOTATORS, SCRUPLES, HORIZON = 30, 18, 10
 PEEK = 3.0
@@ -156,7 +157,7 @@ def flagged(sim: Simulated, describe: Remembered) -> list[bool]:
     judgements = surveyed(sim.judged, describe=describe).judgements
     found, gold = faults(judgements), traps(sim.judged)
     bad = {n for n, flag in zip(judgements.annotator_names, found.flagged, strict=True) if flag}
-    bad |= set(failing(gold, Settings().gate.traps_at_least))
+    bad |= set(failing(gold, Gate().traps_at_least))
     bad |= set(skips_much(sim.workers))
     return [f"a{k:03d}" in bad for k in range(ANNOTATORS)]
 

@@ -257,18 +257,19 @@ def pay_check(workers: Sequence[Worked], settings: Settings) -> GateCheck:
         return GateCheck(name="hourly", title=title, passes=True, meaning=said, bound="none")
     measured, limit = effective_hourly(workers, settings), f"{bound:g} {settings.currency} or more"
     if measured.n < FEWEST_TIMED or not measured.known:
-        more = max(FEWEST_TIMED - measured.n, 1)
-        said = f"{measured.n:,} timed tasks of {len(workers):,} annotators are too few to tell: {more:,} more would do."
+        wanted = max(FEWEST_TIMED - measured.n, 1)
+        said = f"{measured.n:,} timed tasks of {len(workers):,} people are too few to tell: {wanted:,} more would do."
         return GateCheck(
-            name="hourly", title=title, passes=None, meaning=said, bound=limit, more=more, measured=measured
+            name="hourly", title=title, passes=None, meaning=said, bound=limit, more=wanted, measured=measured
         )
-    passes = decided(measured, bound, PAY_HALF * bound, least=True)
+    passes, more = decided(measured, bound, PAY_HALF * bound, least=True), None
     said = f"An hour of visible time was paid {said_of(measured)} {settings.currency}."
     if passes is None:
-        said += " That is too wide to tell: tasks of more annotators would do."
+        more = more_needed(measured, PAY_HALF * bound, measured.n, FEWEST_TIMED)
+        said += f" That is too wide to tell: about {more:,} more timed tasks, by other annotators, would do."
     if passes is False:
         said += " The whole interval lies under the bound: set the expected time or the rate higher, and pay the rest."
-    return GateCheck(name="hourly", title=title, passes=passes, meaning=said, bound=limit, measured=measured)
+    return GateCheck(name="hourly", title=title, passes=passes, meaning=said, bound=limit, more=more, measured=measured)
 
 
 def _limits(estimate: float | None, low: float | None, high: float | None, n: int) -> Limits:

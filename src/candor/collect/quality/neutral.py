@@ -23,9 +23,25 @@ SPEAKERS = frozenset({"i", "im", "id", "ive", "my", "we", "me", "you", "your", "
 """A listed phrase without any of these ("as well") is said of anything."""
 
 
+VERDICTS: dict[Cue, str] = {
+    Cue.AFFIRMS: "thats right, that is right, thats correct, that is correct, thats true, that is true, well said",
+    Cue.DENIES: """
+        thats wrong, that is wrong, thats not right, that is not right, thats not correct, that is not correct
+        thats not true, that is not true, that is false, thats false, that is incorrect, thats incorrect, not quite
+        that is a mistake, thats a mistake, mix up, nice try""",
+    Cue.PRAISES: "good point, great point, fair point, good guess, great idea, good idea, good thinking",
+}
+"""Verdicts on what somebody has said."""
+
+
 @lru_cache
 def _table() -> CueTable:
     return CueTable({cue: PHRASES[cue] for cue in TELLING})
+
+
+@lru_cache
+def _verdicts() -> CueTable:
+    return CueTable(VERDICTS)
 
 
 def leaks(reply: str) -> list[str]:
@@ -40,4 +56,5 @@ def leaks(reply: str) -> list[str]:
         found += [word for word in words if word in ADDRESSED]
         said = [text[hit.start : hit.end].strip() for hit in _table().hits(text)]
         found += [phrase for phrase in said if SPEAKERS & set(phrase.split())]
+        found += [text[hit.start : hit.end].strip() for hit in _verdicts().hits(text)]
     return list(dict.fromkeys(found))
