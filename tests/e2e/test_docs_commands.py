@@ -29,6 +29,7 @@ from candor.cli import (
     chat,
     collect,
     collect_items,
+    collect_quality,
     convert,
     estimate,
     experiment,
@@ -188,8 +189,8 @@ def test_every_command_of_the_page_works(page: Path, sandbox: Sandbox) -> None:
 
 
 MODULES = (
-    attribute, audit, audit_models, chat, collect, collect_items, convert, estimate, experiment, export, forecast,
-    frontier, pretrain, recipes, report, run, runs,
+    attribute, audit, audit_models, chat, collect, collect_items, collect_quality, convert, estimate, experiment,
+    export, forecast, frontier, pretrain, recipes, report, run, runs,
 )  # fmt: skip
 EXAMPLES = {
     f"{module.__name__}.{name}": text

@@ -15,6 +15,7 @@ from candor.cli import (
     chat,
     collect,
     collect_items,
+    collect_quality,
     convert,
     estimate,
     experiment,
@@ -72,6 +73,7 @@ app.command(epilog=frontier.EXAMPLES)(frontier.frontier)
 app.add_typer(experiment.app, name="experiment")
 app.command(epilog=convert.EXAMPLES)(convert.convert)
 collect_items.add(collect.app)
+collect_quality.add(collect.app)
 app.add_typer(collect.app, name="collect")
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(pretrain.app, name="pretrain")
