@@ -107,7 +107,9 @@ def test_nothing_that_has_the_focus_lies_under_a_bar(browser: Browser, running: 
             page.keyboard.press("Tab")
             assert page.evaluate(covered) == ""
         # Control: a control that is covered is noticed.
-        page.locator(".response h3").first.evaluate("e => { e.focus(); scrollBy(0, e.getBoundingClientRect().top); }")
+        page.locator(".response-title").first.evaluate(
+            "e => { e.focus(); scrollBy(0, e.getBoundingClientRect().top); }"
+        )
         assert page.evaluate(covered) != ""
 
 

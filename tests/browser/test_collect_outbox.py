@@ -135,6 +135,24 @@ def test_an_expired_login_asks_on_the_spot_and_sends_afterwards(browser: Any, ru
         assert page.evaluate(WAITING) == []
 
 
+def test_signing_in_again_in_another_tab_is_enough(browser: Any, running: Site) -> None:
+    with person(browser, running, "ann") as context:
+        page = open_task(context, "comparison")
+        context.clear_cookies()
+        choose(page)
+        page.get_by_role("dialog", name="Please sign in again").wait_for()
+        sign_in(context, running, "bob")
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        page.evaluate("window.dispatchEvent(new Event('online'))")
+        page.wait_for_timeout(300)
+        assert page.get_by_role("dialog", name="Please sign in again").is_visible()  # somebody else is not enough
+        assert stored(running) == []
+        sign_in(context, running, "ann")
+        page.evaluate("window.dispatchEvent(new Event('focus'))")
+        submitted(page)
+        assert len(stored(running, "ann")) == 1
+
+
 def test_nobody_sends_what_somebody_else_decided(browser: Any, running: Site) -> None:
     with person(browser, running, "ann") as context:
         page = open_task(context, "comparison")

@@ -14,10 +14,11 @@ start();
 
 async function start() {
   if (!(await needSession())) return;
-  topBar({ title: "Administration" });
-  const [accounts, projects, log] = [h("div", {}), h("div", {}), h("div", {})];
   const { role } = currentSession();
-  fill(main, h("h1", {}, "Administration"),
+  const title = role === "admin" ? "Administration" : "Projects";
+  topBar({ title });
+  const [accounts, projects, log] = [h("div", {}), h("div", {}), h("div", {})];
+  fill(main, h("h1", {}, title),
     h("section", { class: "block" }, h("h2", {}, "Projects"), projects),
     role === "admin" && h("section", { class: "block" }, h("h2", {}, "Accounts"), accounts),
     role === "admin" && h("section", { class: "block" }, h("h2", {}, "Log"), log));
@@ -43,7 +44,7 @@ async function showProjects(box) {
   });
   const rows = projects.map((project) => [h("a", { href: `/lead/${project.slug}` }, project.title), project.task, project.archived ? "archived" : project.paused ? "paused" : "running"]);
   fill(box, table({ caption: "Projects", columns: ["Title", "Task", "State"], rows, empty: "There is no project yet." }),
-    h("details", {}, h("summary", {}, "New project"), element));
+    currentSession().role !== "annotator" && h("details", { open: currentSession().role === "lead" }, h("summary", {}, "New project"), element));
 }
 
 async function showAccounts(box) {

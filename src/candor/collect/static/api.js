@@ -37,8 +37,11 @@ export function onExpired(ask) {
   signInAgain = ask;
 }
 
+// A page belongs to whoever it was loaded for: it never goes on in another name.
 export async function readSession() {
-  session = await once("GET", "/api/session");
+  const now = await once("GET", "/api/session");
+  if (session && now.name !== session.name) throw new OtherAccount(now.name);
+  session = { ...session, ...now };
   return session;
 }
 
@@ -92,11 +95,8 @@ async function mended(error, method) {
     return true;
   }
   if (error.status !== 403 || method === "GET" || !session) return false;
-  const before = session;
-  const now = await once("GET", "/api/session");
-  if (now.name !== before.name) throw new OtherAccount(now.name);
-  session = { ...before, ...now };
-  return now.csrf !== before.csrf;
+  const before = session.csrf;
+  return (await readSession()).csrf !== before;
 }
 
 async function once(method, path, body) {

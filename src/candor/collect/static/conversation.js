@@ -12,14 +12,14 @@ export function conversation(messages) {
 }
 
 // Returns the list of responses and, by place, each article and the mark after its text.
-export function responses(given, { under = () => null, level = "h3" } = {}) {
+export function responses(given, { under = () => null } = {}) {
   const articles = [];
   const marks = [];
   given.forEach((response, place) => {
     const id = `response-${letter(place)}`;
     const mark = h("span", { class: "end-mark", "aria-hidden": "true" });
     const article = h("article", { class: "response", "aria-labelledby": id, "data-place": place },
-      h(level, { id, tabindex: "-1" }, h("span", { class: "sr" }, "Response "), h("span", { class: "letter" }, letter(place))),
+      h("h2", { id, tabindex: "-1", class: "response-title" }, h("span", { class: "sr" }, "Response "), h("span", { class: "letter" }, letter(place))),
       rich(h("div", { class: "prose" }), response.html, response.text), mark, under(place));
     articles.push(article);
     marks.push(mark);

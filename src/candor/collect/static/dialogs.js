@@ -1,6 +1,6 @@
 // Dialogs: the browser's own <dialog> keeps the focus inside, closes with Escape and gives the focus back.
 
-import { OtherAccount, Refused, signIn } from "./api.js";
+import { OtherAccount, Refused, sessionOrNull, signIn } from "./api.js";
 import { fill, h, put, uid } from "./dom.js";
 
 // body: nodes. Resolves with what close(value) was given, or null where it was dismissed.
@@ -112,5 +112,12 @@ async function showSignIn(account) {
       h("p", { class: "hint" }, h("a", { href: "/" }, `Not ${account}? Sign in as somebody else`), ": these answers stay here for you."),
     ],
   });
+  // Signed in again in another tab: nothing is left to ask.
+  const look = async () => {
+    const now = await sessionOrNull().catch(() => null);
+    if (now?.name === account) dialog.close(true);
+  };
+  window.addEventListener("focus", look);
   await dialog.closed;
+  window.removeEventListener("focus", look);
 }

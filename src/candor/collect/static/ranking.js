@@ -12,9 +12,9 @@ export function ranking({ settings, responses, onChange, onLocked }) {
   const help = h("p", { id: uid("help"), class: "hint keys-hint" }, "Drag by the handle, use the buttons, or focus a card: ", HELP);
   const ranks = h("ol", { class: "ranks", "aria-label": "Ranking, best first" });
   const tray = h("ul", { class: "tray", "aria-label": "Not ranked yet" });
-  const trayBox = h("div", { class: "tray-box" }, h("h3", { class: "board-title" }, "Not ranked yet"), tray);
+  const trayBox = h("div", { class: "tray-box" }, h("h2", { class: "board-title" }, "Not ranked yet"), tray);
   const board = h("section", { class: "board", "aria-label": "Your ranking" }, trayBox,
-    h("h3", { class: "board-title" }, "Your ranking ", h("span", { class: "hint" }, "best first")), ranks, help);
+    h("h2", { class: "board-title" }, "Your ranking ", h("span", { class: "hint" }, "best first")), ranks, help);
   let order = unranked(count);
   let seen = new Set();
 

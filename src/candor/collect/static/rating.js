@@ -34,7 +34,7 @@ export function rating({ responses, onChange, onLocked }) {
     const { fieldset, inputs } = groups[place];
     const target = inputs.find((input) => input.checked) ?? inputs[0];
     if (!fieldset.disabled) target.focus();
-    else fieldset.parentElement.querySelector("h3")?.focus();
+    else fieldset.parentElement.querySelector(".response-title")?.focus();
     fieldset.parentElement.scrollIntoView({ block: "nearest" });
   }
 

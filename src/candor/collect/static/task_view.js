@@ -71,7 +71,7 @@ export function taskView({ task, mine, draft, answer, onSubmit, onSkip, onChange
     const article = shown.articles[seen.missing[0]];
     if (!article) return;
     article.scrollIntoView({ block: "start" });
-    focusOn(article.querySelector("h3"));
+    focusOn(article.querySelector(".response-title"));
   }
 
   function onLocked(place) {

@@ -15,7 +15,7 @@ export function topBar({ title = "", middle = null, actions = [], onSignOut = ()
     h("summary", {}, h("span", { class: "sr" }, "Account of "), h("span", { class: "who" }, session.name)),
     h("ul", { class: "menu-list" },
       h("li", {}, h("a", { href: "/" }, "Projects")), h("li", {}, h("a", { href: "/account" }, "Account")),
-      session.role === "admin" && h("li", {}, h("a", { href: "/admin" }, "Administration")),
+      session.role !== "annotator" && h("li", {}, h("a", { href: "/admin" }, session.role === "admin" ? "Administration" : "New project")),
       h("li", {}, h("button", { type: "button", class: "link", onclick: leave }, "Sign out"))));
   menu?.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !menu.open) return;
