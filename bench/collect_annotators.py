@@ -30,8 +30,8 @@ from bench.annotator_power import ONE_OF_EACH, cell
 from bench.asgi_connection import AsgiConnection
 from bench.collect_client import Annotator
 from bench.collect_people import Person, an_item
-from candor.audits.preferences.annotators import FAULTS
 from candor.collect.app import create_app
+from candor.collect.quality.measured import FAULTS
 from candor.projects.accounts.passwords import hash_password
 from candor.projects.database import Database, open_database
 from candor.projects.items import NewItem, add_items
