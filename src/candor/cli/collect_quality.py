@@ -84,7 +84,7 @@ def quality(slug: Slug, database: Database = EMBEDDED, as_json: AsJson = False) 
         project = find_project(connection, slug)
         judged = read_judgements(connection, project.id)
         counts, workers = overview(connection, project), worked(connection, project)
-    document = dashboard(judged, counts=counts, workers=workers)
+    document = dashboard(judged, counts=counts, workers=workers, bounds=project.settings.gate)
     if as_json:
         print_json(document)
         return
