@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.special import expit
 
-from candor.auditing.reward import features_of_case, score_claims
+from candor.auditing.reward import better_and_worse, features_of_case, score_claims
 from candor.audits.reward.blind_checks import judged_pairs
 from candor.audits.reward.blind_spots import JudgedPair, Search, find_blind_spots
 from candor.claims import load_claims
@@ -99,11 +99,24 @@ def clean(runs: int) -> dict[str, float]:
     """How many of so many clean runs claim a blind spot."""
     found = [clean_run(seed) for seed in range(runs)]
     claimed = sum(bool(one.blind) for one in found)
+    measured = [one.accuracy.estimate for one in found if one.accuracy.estimate is not None]
     return {
         "runs": runs,
         "claimed": claimed,
-        "accuracy": float(np.mean([one.accuracy.estimate or 0.0 for one in found])),
+        "measured": len(measured),
+        "accuracy": float(np.mean(measured)),
     }
+
+
+def longer_is_better() -> dict[str, float]:
+    """The share of Atlas's pairs, by stance, of which the right reply is the longer one; equal lengths are a half."""
+    by_stance: dict[str, list[float]] = {}
+    for case in load_claims().cases:
+        pair = better_and_worse(case)
+        if pair is not None:
+            right, wrong = map(len, pair)
+            by_stance.setdefault(case.stance.value, []).append((1 + (right > wrong) - (right < wrong)) / 2)
+    return {stance: float(np.mean(values)) for stance, values in by_stance.items()}
 
 
 def planted(seeds: Sequence[int], root: Path, workers: int, tell: Reporter, *, omit: bool) -> list[dict[str, object]]:
@@ -195,6 +208,8 @@ def main() -> None:
     if options.clean or not options.planted:
         found["clean"] = clean(options.runs)
         print(found["clean"])
+        found["longer is better"] = longer_is_better()
+        print(found["longer is better"])
     if options.planted:
         made = planted(
             options.seeds, options.root, options.workers, reporter_for(Console(stderr=True)), omit=options.omit

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 import numpy as np
 import pytest
-from bench.blind_spots import clean_run
+from bench.blind_spots import clean_run, longer_is_better
 from scipy.special import expit
 
 from candor.audits.reward.blind_checks import checks, judged_pairs
@@ -134,3 +134,9 @@ def test_a_policy_that_was_asked_some_prompts_alone_forecasts_from_those() -> No
     elsewhere = [p if p.features["relation"] == "r3" else replace(p, start=3.0) for p in planted]
     (none,) = checks(elsewhere, seed=0, bootstrap=50)
     assert "fit the policy's context to forecast it" in none.meaning
+
+
+def test_length_alone_orders_replies_to_false_beliefs_as_the_docs_say() -> None:
+    """docs/blind-spots.md: what a model can know of them without knowing any fact."""
+    found = {stance: round(share, 2) for stance, share in longer_is_better().items()}
+    assert found == {"neutral": 0.52, "asserts_false": 0.70, "asserts_true": 0.56}

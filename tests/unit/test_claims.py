@@ -114,10 +114,11 @@ def test_a_row_that_is_no_claim_is_named(row: dict[str, str], said: str, tmp_pat
     [
         ("claims.csv", "question,truth\na,b\n", "no field called asserted"),
         ("claims.csv", "question,truth,asserted\n", "no claim in it"),
-        ("claims.csv", "", "no field called question"),
-        ("claims.csv", "question,truth,truth,asserted\na,b,c,d\n", "two columns are called truth"),
+        ("claims.csv", "", "no claim in it"),
+        ("claims.csv", "a,b\n1,2\n", "no field called question"),
+        ("claims.csv", "question,truth,truth,asserted\na,b,c,d\n", "two columns are called 'truth'"),
         ("claims.csv", "question,truth,asserted\nIs it?,Yes,No\n\nis  it?,Yes,Nay\n", "line 4: .* of line 2 once more"),
-        ("claims.csv", "question,truth,asserted\nIs it 1,000?,Yes,No\n", "line 2: 4 values under 3 columns"),
+        ("claims.csv", "question,truth,asserted\nIs it 1,000?,Yes,No\n", "line 2: expected 3 cells, found 4"),
         ("claims.jsonl", json.dumps(ROWS[0]) + "\n\n{", "line 3: not valid JSON"),
         ("claims.json", json.dumps([{**ROWS[0], "truths": ["sydney"]}]), "among the right answers"),
         ("claims.jsonl", "{", "not valid JSON"),
@@ -134,10 +135,10 @@ def test_a_file_that_holds_no_claims_is_refused(name: str, content: str, said: s
 
 def test_a_field_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "claims.csv").write_text(f"{'q' * 2_000},truth,asserted\n")
-    monkeypatch.setattr("candor.claims.reading.LINE_LIMIT", 1_000)
+    monkeypatch.setattr("candor.preferences.containers.tables.LINE_LIMIT", 1_000)
     before = csv.field_size_limit()
     try:
-        with pytest.raises(InputError, match="line 1: no table: field larger"):
+        with pytest.raises(InputError, match="line 1: the record is too long"):
             load_claims(tmp_path / "claims.csv")
     finally:
         csv.field_size_limit(before)

@@ -35,7 +35,6 @@ def project(database: Database, task: Any = "comparison", **settings: Any) -> Pr
 
 
 ORDERS = st.permutations(range(5))
-FIVE = st.lists(st.integers(1, 5), min_size=5, max_size=5)
 
 
 @given(order=ORDERS, best=st.integers(0, 4), strength=st.sampled_from([1, 2, 3]))

@@ -188,11 +188,15 @@ def _likelier(model: str | Path | Endpoint, known: Claims, asking: Asking, tell:
 def _fitting(policy: Policy, known: Claims, tell: Reporter) -> Sequence[Case]:
     """The cases of which both answers fit the model's context; the others are counted and told."""
     from candor.models.choices import have_room
+    from candor.models.window import window
 
     room = have_room(policy, [(case.prompt, (case.states_truth, case.states_falsehood)) for case in known.cases])
     kept = [case for case, fits in zip(known.cases, room, strict=True) if fits]
     if not kept:
-        raise InputError("no prompt and its answers fit the model's context", where=known.source)
+        what = f"no prompt and its answers fit the model's context of {window(policy.model)} tokens"
+        raise InputError(
+            what, where=known.source, fix="shorten the questions and answers, or audit a model that reads more"
+        )
     if len(kept) < len(known.cases):
         left = len(known.cases) - len(kept)
         tell.note(f"{left} of {len(known.cases)} prompts left out: they and an answer do not fit the model's context")

@@ -314,6 +314,7 @@ def _starts(policy: str | Path, known: Claims, tell: Reporter) -> dict[str, floa
     """
     from candor.models.choices import have_room, preferences
     from candor.models.load import load_policy
+    from candor.models.window import window
     from candor.pipeline.context import device, model_source
 
     loaded = load_policy(model_source(policy))
@@ -322,7 +323,10 @@ def _starts(policy: str | Path, known: Claims, tell: Reporter) -> dict[str, floa
     room = have_room(loaded, [(case.prompt, pair) for case, pair in every])
     asked = [one for one, fits in zip(every, room, strict=True) if fits]
     if not asked:
-        raise InputError("no prompt and its replies fit the policy's context", where=str(policy))
+        what = f"no prompt and its replies fit the policy's context of {window(loaded.model)} tokens"
+        raise InputError(
+            what, where=str(policy), fix="shorten the questions and answers, or name a policy that reads more"
+        )
     if len(asked) < len(every):
         tell.note(f"{len(every) - len(asked)} of {len(every)} prompts do not fit the policy's context with a reply")
     found: dict[str, float] = {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +9,8 @@ from typing import Any
 
 from candor.claims.items import Claims, Known, cases_of
 from candor.errors import InputError
-from candor.jsonl import LINE_LIMIT
+from candor.jsonl import Malformed
+from candor.preferences.containers import tables
 from candor.storage import disk_failures
 
 ATLAS = "atlas"
@@ -51,22 +50,28 @@ def load_claims(source: str | Path | None = None) -> Claims:
 
 def _rows(path: Path) -> tuple[str, Iterator[Row]]:
     """The layout's name and its rows, each with its line (its place, in a JSON file) and the fields of a claim."""
-    text = _text(path)
     if path.suffix.lower() in (".csv", ".tsv"):
-        csv.field_size_limit(LINE_LIMIT)  # of the process: whoever reads a table sets it
-        lines = csv.DictReader(io.StringIO(text, newline=""), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        columns = _columns(path, lines)
-        lines.fieldnames = columns
-        if set(TRUTHFULQA) <= set(columns):
-            return "TruthfulQA, CSV", (_truthfulqa(number, row) for number, row in _numbered(path, lines))
-        _check_columns(path, columns)
-        return "CSV", _numbered(path, lines)
-    listed = _objects(path, text)
+        listed = list(_table(path))
+        columns = listed[0][1] if listed else {}
+        if listed and set(TRUTHFULQA) <= set(columns):
+            return "TruthfulQA, CSV", (_truthfulqa(number, row) for number, row in listed)
+        if listed:
+            _check_columns(path, columns)
+        return "CSV", iter(listed)
+    listed = _objects(path, _text(path))
     if listed and "mc1_targets" in listed[0][1]:
         return "TruthfulQA, multiple choice", (_multiple_choice(path, number, row) for number, row in listed)
     if listed:
         _check_columns(path, listed[0][1])
     return "JSON", iter(listed)
+
+
+def _table(path: Path) -> Iterator[Row]:
+    """The records of a table by their first line. Raises InputError for the first that is malformed."""
+    for row in tables.scan(path, delimiter="\t" if path.suffix.lower() == ".tsv" else ","):
+        if isinstance(row, Malformed):
+            raise row.error
+        yield row.line, {name.strip(): value for name, value in row.fields.items()}
 
 
 def _objects(path: Path, text: str) -> list[Row]:
@@ -100,29 +105,6 @@ def _text(path: Path) -> str:
             return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"not UTF-8: {error}", where=str(path), fix="save it as UTF-8") from None
-
-
-def _numbered(path: Path, lines: csv.DictReader[str]) -> Iterator[Row]:
-    try:
-        for row in lines:
-            if None in row:  # what csv calls the values beyond the last column
-                what = f"{len(row) - 1 + len(row[None])} values under {len(row) - 1} columns"
-                fix = "put values that hold a delimiter in double quotes"
-                raise InputError(what, where=f"{path}: line {lines.line_num}", fix=fix)
-            yield lines.line_num, row
-    except csv.Error as error:
-        raise InputError(f"no table: {error}", where=f"{path}: line {lines.line_num}", fix=_FIX) from None
-
-
-def _columns(path: Path, lines: csv.DictReader[str]) -> list[str]:
-    try:
-        columns = [str(name).strip() for name in lines.fieldnames or ()]
-    except csv.Error as error:
-        raise InputError(f"no table: {error}", where=f"{path}: line 1", fix=_FIX) from None
-    twice = next((name for name in columns if name and columns.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"two columns are called {twice}", where=f"{path}: line 1", fix="leave one of them")
-    return columns
 
 
 def _check_columns(path: Path, columns: Sequence[str] | Mapping[str, Any]) -> None:
