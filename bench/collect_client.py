@@ -50,6 +50,8 @@ class Connection:
 
     async def request(self, method: str, path: str, body: bytes | None = None, headers: str = "") -> Reply:
         """Sends one request. ``headers`` are complete lines. Raises one of ``LOST`` when there is no answer."""
+        if self._reader is not None and self._reader.at_eof():
+            self.close()  # the server ended a connection that was idle
         if self._writer is None or self._writer.is_closing():
             self._reader, self._writer = await asyncio.open_connection(self.host, self.port)
         assert self._reader is not None
@@ -119,11 +121,15 @@ class Sent:
 
 @dataclass(kw_only=True)
 class Seconds:
-    """What single requests took, and how many could not be answered because the server was gone."""
+    """What single requests took; how many had no answer because the server was gone (``lost``), and how many were put
+    off by the server (``put_off``: too many, busy, no room, a failure of its own): all of them are sent again, as the
+    page does.
+    """
 
     next: list[float] = field(default_factory=list)
     submit: list[float] = field(default_factory=list)
     lost: int = 0
+    put_off: int = 0
 
 
 class Annotator:
@@ -234,7 +240,7 @@ class Annotator:
             if reply is not None and reply.status == 401:
                 await self.sign_in()
                 continue
-            if reply is not None and reply.status not in (429, 503):
+            if reply is not None and not self._put_off(reply):
                 return reply
             wait = await self._pause(wait, reply)
 
@@ -243,12 +249,18 @@ class Annotator:
         while True:
             try:
                 reply = await self.connection.request(method, path, body, headers)
-                if reply.status not in (429, 503):
+                if not self._put_off(reply):
                     return reply
             except LOST:
                 self.seconds.lost += 1
                 reply = None
             wait = await self._pause(wait, reply)
+
+    def _put_off(self, reply: Reply) -> bool:
+        """Whether the same request may do better later."""
+        passing = reply.status in (408, 425, 429) or reply.status >= 500
+        self.seconds.put_off += passing
+        return passing
 
     async def _pause(self, wait: float, reply: Reply | None) -> float:
         """Waits as long as the server asks for, else a little longer each time. Returns the next wait."""

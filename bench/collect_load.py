@@ -179,7 +179,8 @@ def main() -> None:
                 result = measure(load, Path(place))
             print(row(load, result), flush=True)
             cpu = f"server {result.server_cpu:.0f} s, clients {result.client_cpu:.0f} s"
-            print(f"  {result.wall:.0f} s; processor: {cpu}; {result.kept}", file=sys.stderr)
+            again = f"{result.seconds.lost} without an answer, {result.seconds.put_off} put off"
+            print(f"  {result.wall:.0f} s; processor: {cpu}; {again}; {result.kept}", file=sys.stderr)
             fine &= result.kept.fine
     sys.exit(0 if fine else 1)
 

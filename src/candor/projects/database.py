@@ -200,6 +200,8 @@ def _explained(error: DBAPIError, name: str) -> InputError | None:
         return InputError(
             "is damaged or no SQLite database", where=name, fix="candor collect restore brings a backup back"
         )
+    if "deadlock detected" in text:
+        return StorageError("others were at it at the same moment", where=name, fix="send it again")
     if "database is locked" in text:
         return StorageError("another program holds the database", where=name, fix="stop it, then try again")
     if isinstance(error, OperationalError) and ("connection" in text or "connect" in text or "unable to open" in text):
