@@ -200,7 +200,7 @@ def main() -> None:
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     flags = ["--no-sandbox"] if os.geteuid() == 0 else []
     desk: dict[str, Any] = {"viewport": {"width": 1280, "height": 620}, "color_scheme": "light"}
-    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         clock = Clock()

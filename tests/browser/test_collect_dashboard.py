@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from candor.collect.pages import static_files
+from candor.preferences.formats.writing import TARGETS
 from candor.projects.items import list_items
 from candor.projects.setup import find_project
 from collect_dashboard import stub_quality
@@ -225,6 +226,9 @@ def test_files_go_in_and_out(browser: Browser, running: Site, tmp_path: Path) ->
         assert download.value.suggested_filename == "my-comparison.jsonl"
         labels = Path(download.value.path()).read_text().splitlines()
         assert len(labels) == len(stored(running)) >= 1
+        page.get_by_text(f"{len(labels)} labels.").wait_for()
+        offered = page.get_by_label("Format").locator("option").evaluate_all("all => all.map(e => e.value)")
+        assert sorted(offered) == sorted(TARGETS)
         file.write_text("not a row")
         page.get_by_label("File").first.set_input_files(file)
         page.get_by_role("button", name="Import").click()

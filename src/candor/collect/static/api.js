@@ -134,11 +134,12 @@ async function read(response) {
   return response.status === 204 ? { nothing: true, retryAfter, reason: response.headers.get("X-Reason") } : value;
 }
 
-// A file, as a Blob; a refusal is a Refused.
+// A file as a Blob, how many labels it holds, and how many it cannot; a refusal is a Refused.
 export async function download(path) {
   const response = await fetch(path, { credentials: "same-origin", cache: "no-store" }).catch(() => { throw new Unreachable(); });
   if (!response.ok) await read(response);
-  return response.blob();
+  const count = (name) => Number(response.headers.get(name) ?? 0);
+  return { blob: await response.blob(), labels: count("X-Labels"), left: count("X-Not-Written") };
 }
 
 export const projectPath = (slug, rest = "") => `/api/projects/${encodeURIComponent(slug)}${rest}`;

@@ -91,12 +91,17 @@ function exporting(path, slug) {
   const format = field("Format", { tag: "select", options: FORMATS });
   const ending = field("File", { tag: "select", options: ENDINGS });
   const gold = h("input", { type: "checkbox" });
+  const result = h("p", { class: "well", role: "status", hidden: true });
   const act = async () => {
+    result.hidden = true;
     const query = new URLSearchParams({ to: format.input.value, ending: ending.input.value, gold: gold.checked });
-    save(await download(path(`/export?${query}`)), slug + ending.input.value);
+    const { blob, labels, left } = await download(path(`/export?${query}`));
+    save(blob, slug + ending.input.value);
+    fill(result, left ? `${labels} labels; ${left} that the format cannot hold are left out.` : `${labels} labels.`);
+    result.hidden = false;
   };
   const { element } = form({
-    fields: [format.element, ending.element, h("label", { class: "choice" }, gold, h("span", {}, "Answers to gold and calibration items too"))],
+    fields: [format.element, ending.element, h("label", { class: "choice" }, gold, h("span", {}, "Answers to gold and calibration items too")), result],
     label: "Export", act,
   });
   return h("section", { class: "block" }, h("h3", {}, "Export"),
