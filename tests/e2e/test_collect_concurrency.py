@@ -246,6 +246,17 @@ def test_a_late_answer_counts_where_there_is_room(any_database: Database) -> Non
     assert [c.annotator for c in counted] == ["a03"]
 
 
+def test_a_late_answer_that_came_to_be_surplus_is_not_asked_for_again(any_database: Database) -> None:
+    site = a_site(any_database, main=1, annotators=2, overlap=1, lease_minutes=10)
+    task = site.task(0)
+    site.now += 11 * MINUTE
+    other = site.task(1)
+    assert site.answer(0, task).status == "surplus"
+    site.send(1, Sent(submission_id=new_id(), task_id=other.id, fence=other.fence, kind="skip", reason="no"))
+    assert isinstance(site.next(0), Nothing)  # though the item has room again
+    check(site)
+
+
 def test_a_late_answer_to_an_item_nobody_took_counts(any_database: Database) -> None:
     site = a_site(any_database, main=1, annotators=2, overlap=1, lease_minutes=10)
     task = site.task(0)

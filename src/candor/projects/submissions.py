@@ -148,6 +148,9 @@ def submit(connection: Connection, project: Project, member: Member, sent: Sent,
         return _replay_or_conflict(connection, member, sent.submission_id, body)
     if not surplus:
         _settle(connection, project, row, sent.kind)
+    elif row["state"] == "expired":  # they have judged it, late: it does not come to them again
+        state = "done" if sent.kind == "answer" else "skipped"
+        connection.execute(_SETTLED, {"task": row["id"], "now_state": state, "counts": False})
     return _receipt(connection, row, values)
 
 
