@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +88,13 @@ def _restore(manifest: dict[str, Any], packed: zipfile.ZipFile, path: Path, wher
     database = open_database(where, create=True)
     try:
         with packed, database.writing() as connection:
+            _verify(packed, path, manifest["tables"])
             for table in metadata.sorted_tables:
                 if connection.execute(select(func.count()).select_from(table)).scalar_one():
                     fix = "restore into a new one"
                     raise InputError("the database is not empty", where=database.name, fix=fix)
             for table in metadata.sorted_tables:
-                _fill(connection, table, packed, manifest["tables"].get(table.name), path)
+                _fill(connection, table, packed, path)
                 if database.dialect == "postgresql" and "id" in table.c:
                     _move_sequence(connection, table)
     finally:
@@ -113,7 +116,8 @@ def _opened(path: Path) -> tuple[dict[str, Any], zipfile.ZipFile]:
         packed = zipfile.ZipFile(path)
         manifest = json.loads(packed.read("manifest.json"))
         known = manifest["kind"] == "candor collect backup" and manifest["format"] == FORMAT
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
+        known = known and isinstance(manifest["tables"], dict)
+    except (OSError, zlib.error, zipfile.BadZipFile, KeyError, ValueError, TypeError) as error:
         raise InputError(
             "is no backup, or is damaged", where=str(path), fix="candor collect backup writes one"
         ) from error
@@ -122,26 +126,30 @@ def _opened(path: Path) -> tuple[dict[str, Any], zipfile.ZipFile]:
     return manifest, packed
 
 
-def _fill(connection: Connection, table: Table, packed: zipfile.ZipFile, wanted: Any, path: Path) -> None:
-    if wanted is None:
-        return
-    digest, rows = hashlib.sha256(), []
-    count = 0
-    try:
-        with packed.open(f"{table.name}.jsonl") as lines:
-            for line in lines:
-                digest.update(line)
-                rows.append(orjson.loads(line))
-                count += 1
-                if len(rows) >= AT_ONCE:
-                    connection.execute(insert(table), rows)
-                    rows = []
-    except (zipfile.BadZipFile, KeyError, orjson.JSONDecodeError, OSError) as error:
-        raise InputError(f"is damaged in '{table.name}'", where=str(path), fix="use another backup") from error
-    if rows:
-        connection.execute(insert(table), rows)
-    if (count, digest.hexdigest()) != (wanted["rows"], wanted["sha256"]):
-        raise InputError(f"is damaged in '{table.name}'", where=str(path), fix="use another backup")
+def _verify(packed: zipfile.ZipFile, path: Path, tables: dict[str, Any]) -> None:
+    """Reads it all once, before anything is written. Raises InputError where a table is not what it was."""
+    for table in metadata.sorted_tables:
+        digest, rows = hashlib.sha256(), 0
+        try:
+            with packed.open(f"{table.name}.jsonl") as lines:
+                for line in lines:
+                    digest.update(line)
+                    rows += 1
+            same = tables[table.name] == {"rows": rows, "sha256": digest.hexdigest()}
+        except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError) as error:
+            raise InputError(f"is damaged in '{table.name}'", where=str(path), fix="use another backup") from error
+        if not same:
+            raise InputError(f"is damaged in '{table.name}'", where=str(path), fix="use another backup")
+
+
+def _fill(connection: Connection, table: Table, packed: zipfile.ZipFile, path: Path) -> None:
+    names = {str(column.name) for column in table.columns}
+    with packed.open(f"{table.name}.jsonl") as lines:
+        while rows := [orjson.loads(line) for line in islice(lines, AT_ONCE)]:
+            if any(set(row) != names for row in rows):
+                fix = "restore it with the version that wrote it, then upgrade"
+                raise InputError(f"is of another version in '{table.name}'", where=str(path), fix=fix)
+            connection.execute(insert(table), rows)
 
 
 def _move_sequence(connection: Connection, table: Table) -> None:
