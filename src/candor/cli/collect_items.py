@@ -89,6 +89,7 @@ def import_(
                 "by_kind": dict(added.by_kind),
                 "answers_left_behind": read.answers,
                 "dropped": dict(read.dropped),
+                "ignored": list(read.ignored),
             }
         )
         return
@@ -99,6 +100,8 @@ def import_(
         typer.echo(f"  the answers of {read.answers:,} comparisons are left behind: people give new ones")
     for line in counted(read.dropped):
         typer.echo(f"  {line}")
+    if read.ignored:
+        typer.echo(f"  not read: {', '.join(read.ignored)}")
 
 
 def _written(

@@ -13,23 +13,28 @@ from typing import Any
 from candor.collect.rows import FIELDS, new_item
 from candor.errors import InputError
 from candor.jsonl import Row
+from candor.preferences import dialogues
 from candor.preferences.containers import read_source_rows
 from candor.preferences.formats import is_comparison, stream_comparisons
 from candor.projects.items import RESPONSES, ItemKind, NewItem
 from candor.projects.setup import Project
 from candor.records import Completion, Prompt, to_json
 
-IGNORED = ("id", "judgement", "shown_order", "annotator", "seconds", "at", "source", "completions")
+READ = (*FIELDS, "id", "claim", "tags", "completions")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileItems:
-    """``dropped`` counts, by reason, the rows that gave no item; ``answers``: judgements that were left behind."""
+    """``dropped`` counts, by reason, the rows that gave no item; ``answers``: judgements that were left behind.
+
+    ``ignored`` names the fields that say nothing to Candor.
+    """
 
     items: tuple[NewItem, ...]
     rows: int
     answers: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
 
 
 def read_items(path: str | Path, project: Project, *, kind: ItemKind | None = None) -> FileItems:
@@ -64,9 +69,11 @@ def _own(fields: Mapping[str, Any]) -> bool:
 def _of_rows(path: str | Path, project: Project, kind: ItemKind | None) -> FileItems:
     items: dict[str, NewItem] = {}
     dropped: Counter[str] = Counter()
+    ignored: dict[str, None] = {}
     rows = 0
     for row in read_source_rows(path):
         rows += 1
+        ignored |= {str(name): None for name, value in row.fields.items() if name not in READ and value is not None}
         item = _item(row, kind)
         reason = _misfit(project, item.responses)
         if reason is None and item.key in items:
@@ -75,28 +82,27 @@ def _of_rows(path: str | Path, project: Project, kind: ItemKind | None) -> FileI
             items[item.key] = item
         else:
             dropped[reason] += 1
-    return FileItems(items=tuple(items.values()), rows=rows, dropped=dict(dropped))
+    return FileItems(items=tuple(items.values()), rows=rows, dropped=dict(dropped), ignored=tuple(ignored))
 
 
 def _item(row: Row, kind: ItemKind | None) -> NewItem:
     where = f"{row.path}, {row.unit} {row.line}"
-    fields = {name: value for name, value in row.fields.items() if name not in IGNORED and value is not None}
-    if "completions" in row.fields and "responses" not in fields:
+    fields = {name: value for name, value in row.fields.items() if name in FIELDS and value is not None}
+    if "responses" not in fields and row.fields.get("completions") is not None:
         fields["responses"] = row.fields["completions"]
     if "responses" not in fields:
         fix = "give responses, or let a run's policy write them: candor collect import --from-run"
         raise InputError("a prompt without responses", where=where, fix=fix)
-    unknown = [name for name in fields if name not in FIELDS]
-    for name in unknown:  # columns of other tools
-        del fields[name]
+    if isinstance(fields.get("prompt"), str | list):  # with the claim and the tags beside it, as in a file of prompts
+        messages = dialogues.prompt_messages(row, "prompt")
+        fields["prompt"] = to_json(dialogues.make_prompt(row, messages))
     if kind is not None:
         fields["kind"] = kind
     given = fields.get("key", row.fields.get("id"))
     item = new_item({**fields, "key": str(given) if given is not None else "-"}, where=where)
     if given is not None:
         return item
-    prompt = item.prompt if item.prompt.id != "-" else Prompt(id="prompt", messages=item.prompt.messages)
-    key = content_key(prompt, item.responses)
+    key = content_key(item.prompt, item.responses)
     return new_item({**fields, "key": key}, where=where)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
@@ -143,8 +143,7 @@ def check_item(project: Project, item: NewItem) -> None:
     texts = [m.content for m in (*item.prompt.messages, *(item.hidden or ()))] + [r.text for r in item.responses]
     if sum(map(len, texts)) > CHARACTERS:
         raise InputError(f"prompt and responses are longer than {CHARACTERS:,} characters", where=where)
-    if any("\x00" in text for text in texts):
-        raise InputError("the text holds a NUL character, which PostgreSQL cannot store", where=where)
+    _check_texts(item, where)
     if item.overlap is not None and item.overlap < 1:
         raise InputError("the overlap is at least 1", where=where)
     check_pool(project, item.pool)
@@ -152,6 +151,30 @@ def check_item(project: Project, item: NewItem) -> None:
         check_judgement(project, item.gold.answer, len(item.responses), where=f"{where}, field 'gold'")
     if item.kind in ("gold", "calibration", "example") and item.gold is None:
         raise InputError(f"an item of kind '{item.kind}' needs its right answer", where=where, fix="give it 'gold'")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _strings(name)
+            yield from _strings(inner)
+    elif isinstance(value, Sequence):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _check_texts(record: Any, where: str) -> None:
+    """Raises InputError for a text that no database, or no answer to a browser, can hold."""
+    for text in _strings(to_json(record)):
+        if "\x00" in text:
+            raise InputError("the text holds a NUL character, which PostgreSQL cannot store", where=where)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            what = "the text holds half a surrogate pair, which UTF-8 cannot hold"
+            raise InputError(what, where=where) from error
 
 
 def check_judgement(project: Project, answer: Judgement, responses: int, *, where: str) -> None:
@@ -236,6 +259,7 @@ def change_item(connection: Connection, project: Project, item_id: int, changes:
     if values.get("gold") is not None:
         gold = read_gold(values["gold"], where=f"item {item_id}, field 'gold'")
         check_judgement(project, gold.answer, len(item.responses), where=f"item {item_id}, field 'gold'")
+        _check_texts(gold, f"item {item_id}, field 'gold'")
         values["gold"] = to_json(gold)
     elif "gold" in values and item.kind != "main":
         raise InputError(f"an item of kind '{item.kind}' needs its right answer", where=f"item {item_id}")

@@ -54,6 +54,7 @@ async def import_file(
             "by_kind": added.by_kind,
             "answers_left_behind": read.answers,
             "dropped": read.dropped,
+            "ignored": read.ignored,
         },
         status_code=201,
     )
