@@ -1,6 +1,6 @@
 """A panel of known people labels through the HTTP API; what the service then says of them, over HTTP too.
 
-python -m bench.collect_through_http [--panels N] [--seed S] [--annotators 30]: prints what docs/collect-quality.md says.
+python -m bench.collect_through_http [--panels N] [--seed S] [--annotators 30]: prints a table.
 
 Each annotator asks for tasks with a token of their own, sees what a browser would (texts by place; no key, no gold, no
 arm), answers as :mod:`bench.collect_people` says their kind does, and comes back a day later for retests. The clock is

@@ -46,6 +46,8 @@ def test_what_a_lead_sees(served: Site) -> None:
     assert found["project"]["labels"] == 3
     assert [(row["judgements"], row["verdict"]) for row in found["annotators"]] == [(3, "cannot tell")]
     assert lead.get(f"{SLUG}/quality").json() == found
+    lead.post(f"{SLUG}/gold", json={"count": 4})
+    assert lead.get(f"{SLUG}/quality").json()["project"]["gold"] == 4
     gate = lead.get(f"{SLUG}/gate", params={"batch": 1}).json()
     assert gate["passes"] is False
     assert gate["batch"] == 1

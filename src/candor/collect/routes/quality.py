@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -62,15 +63,15 @@ class NewGold(FromClaims):
 def quality(access: ProjectLead, slug: Slug) -> Response:
     """The dashboard: annotators, agreement, checks of the labels, the arm. Made anew when there are new answers."""
     with access.reading() as work:
-        key = _key(work, "quality")
+        counts = {"project": asdict(overview(work.connection, work.project))}  # items come without submissions
+        bounds, key = work.project.settings.gate, _key(work, "quality")
         kept = _kept(access.site.database)
         found = kept.known(key)
         if found is not None:
-            return Json(found)
+            return Json({**found, **counts})
         judged = read_judgements(work.connection, work.project.id)
-        bounds = work.project.settings.gate
-        counts, workers = overview(work.connection, work.project), worked(work.connection, work.project)
-    return Json(kept.get(key, lambda: dashboard(judged, counts=counts, workers=workers, bounds=bounds)))
+        workers = worked(work.connection, work.project)
+    return Json({**kept.get(key, lambda: dashboard(judged, workers=workers, bounds=bounds)), **counts})
 
 
 @router.get("/gate")
