@@ -107,7 +107,11 @@ async function once(method, path, body) {
   let response;
   try {
     response = await fetch(path, {
-      method, headers, credentials: "same-origin", cache: "no-store", redirect: "error",
+      method,
+      headers,
+      credentials: "same-origin",
+      cache: "no-store",
+      redirect: "error",
       body: body === undefined ? undefined : raw ? body : JSON.stringify(body),
     });
   } catch {
@@ -136,7 +140,9 @@ async function read(response) {
 
 // A file as a Blob, how many labels it holds, and how many it cannot; a refusal is a Refused.
 export async function download(path) {
-  const response = await fetch(path, { credentials: "same-origin", cache: "no-store" }).catch(() => { throw new Unreachable(); });
+  const response = await fetch(path, { credentials: "same-origin", cache: "no-store" }).catch(() => {
+    throw new Unreachable();
+  });
   if (!response.ok) await read(response);
   const count = (name) => Number(response.headers.get(name) ?? 0);
   return { blob: await response.blob(), labels: count("X-Labels"), left: count("X-Not-Written") };

@@ -8,14 +8,29 @@ export function openDialog({ title, body, kind = "", dismissable = true, onOpen 
   const id = uid("dialog");
   const element = h("dialog", { class: kind, "aria-labelledby": id });
   let value = null;
-  const close = (given = null) => { value = given; element.close(); };
-  const shut = dismissable && h("button", { type: "button", class: "quiet close", onclick: () => close(), "aria-label": "Close" }, "×");
+  const close = (given = null) => {
+    value = given;
+    element.close();
+  };
+  const shut =
+    dismissable &&
+    h("button", { type: "button", class: "quiet close", onclick: () => close(), "aria-label": "Close" }, "×");
   put(element, h("div", { class: "dialog-head" }, h("h2", { id, tabindex: "-1" }, title), shut), body);
-  element.addEventListener("cancel", (event) => { if (!dismissable) event.preventDefault(); });
-  element.addEventListener("keydown", (event) => { if (!dismissable && event.key === "Escape") event.preventDefault(); });
-  if (dismissable) element.addEventListener("click", (event) => { if (event.target === element && outside(element, event)) close(); });
+  element.addEventListener("cancel", (event) => {
+    if (!dismissable) event.preventDefault();
+  });
+  element.addEventListener("keydown", (event) => {
+    if (!dismissable && event.key === "Escape") event.preventDefault();
+  });
+  if (dismissable)
+    element.addEventListener("click", (event) => {
+      if (event.target === element && outside(element, event)) close();
+    });
   const closed = new Promise((resolve) => {
-    element.addEventListener("close", () => { element.remove(); resolve(value); });
+    element.addEventListener("close", () => {
+      element.remove();
+      resolve(value);
+    });
   });
   document.body.append(element);
   element.showModal();
@@ -33,7 +48,11 @@ function outside(element, event) {
 export async function confirmed(title, words, act = "Yes") {
   const yes = h("button", { type: "button", class: "primary" }, act);
   const no = h("button", { type: "button", autofocus: true }, "Cancel");
-  const dialog = openDialog({ title, body: [h("p", {}, words), h("div", { class: "actions" }, no, yes)], kind: "small" });
+  const dialog = openDialog({
+    title,
+    body: [h("p", {}, words), h("div", { class: "actions" }, no, yes)],
+    kind: "small",
+  });
   yes.addEventListener("click", () => dialog.close(true));
   no.addEventListener("click", () => dialog.close(false));
   return (await dialog.closed) === true;
@@ -49,7 +68,13 @@ export function field(label, attributes = {}, hint = "") {
     const [value, words] = Array.isArray(option) ? option : [option, option];
     input.append(h("option", { value, selected: value === attributes.value }, words));
   }
-  const element = h("div", { class: "field" }, h("label", { for: id }, label), input, hint && h("p", { id: hintId, class: "hint" }, hint));
+  const element = h(
+    "div",
+    { class: "field" },
+    h("label", { for: id }, label),
+    input,
+    hint && h("p", { id: hintId, class: "hint" }, hint),
+  );
   return { element, input };
 }
 
@@ -57,8 +82,18 @@ export function field(label, attributes = {}, hint = "") {
 export function form({ fields, act, label, kind = "primary", className = "" }) {
   const problem = h("p", { class: "problem", role: "alert", hidden: true, tabindex: "-1" });
   const button = h("button", { type: "submit", class: kind }, label);
-  const element = h("form", { class: `form ${className}`.trim(), novalidate: false }, problem, fields, h("div", { class: "actions" }, button));
-  const fail = (words) => { fill(problem, words); problem.hidden = false; problem.focus(); };
+  const element = h(
+    "form",
+    { class: `form ${className}`.trim(), novalidate: false },
+    problem,
+    fields,
+    h("div", { class: "actions" }, button),
+  );
+  const fail = (words) => {
+    fill(problem, words);
+    problem.hidden = false;
+    problem.focus();
+  };
   element.addEventListener("submit", async (event) => {
     event.preventDefault();
     if (button.disabled) return;
@@ -80,13 +115,20 @@ let asking = null;
 
 // The session has run out: signs in on the spot, so that nothing on the page is lost. One dialog, whoever asks.
 export function askToSignIn(account) {
-  asking ??= showSignIn(account).finally(() => { asking = null; });
+  asking ??= showSignIn(account).finally(() => {
+    asking = null;
+  });
   return asking;
 }
 
 async function showSignIn(account) {
   const name = field("Name", { value: account, readonly: true, autocomplete: "username" });
-  const password = field("Password", { type: "password", autocomplete: "current-password", required: true, autofocus: true });
+  const password = field("Password", {
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+    autofocus: true,
+  });
   let dialog = null;
   const { element } = form({
     fields: [name.element, password.element],
@@ -107,9 +149,18 @@ async function showSignIn(account) {
     kind: "small",
     dismissable: false,
     body: [
-      h("p", {}, "Your session has run out. What you have decided is kept on this device and is sent once you are signed in."),
+      h(
+        "p",
+        {},
+        "Your session has run out. What you have decided is kept on this device and is sent once you are signed in.",
+      ),
       element,
-      h("p", { class: "hint" }, h("a", { href: "/" }, `Not ${account}? Sign in as somebody else`), ": these answers stay here for you."),
+      h(
+        "p",
+        { class: "hint" },
+        h("a", { href: "/" }, `Not ${account}? Sign in as somebody else`),
+        ": these answers stay here for you.",
+      ),
     ],
   });
   // Signed in again in another tab: nothing is left to ask.

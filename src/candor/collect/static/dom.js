@@ -14,7 +14,9 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 export function put(element, ...children) {
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -24,10 +26,14 @@ export function fill(element, ...children) {
 }
 
 const ALLOWED = new Set(
-  ("A ABBR B BLOCKQUOTE BR CODE DD DEL DIV DL DT EM H1 H2 H3 H4 H5 H6 HR I INS KBD LI MARK OL P PRE Q S SAMP SMALL SPAN " +
-    "STRONG SUB SUP TABLE TBODY TD TFOOT TH THEAD TR UL VAR").split(" "),
+  (
+    "A ABBR B BLOCKQUOTE BR CODE DD DEL DIV DL DT EM H1 H2 H3 H4 H5 H6 HR I INS KBD LI MARK OL P PRE Q S SAMP " +
+    "SMALL SPAN STRONG SUB SUP TABLE TBODY TD TFOOT TH THEAD TR UL VAR"
+  ).split(" "),
 );
-const GONE = new Set("SCRIPT STYLE IFRAME OBJECT EMBED TEMPLATE NOSCRIPT TEXTAREA SELECT TITLE XMP NOEMBED NOFRAMES SVG MATH".split(" "));
+const GONE = new Set(
+  "SCRIPT STYLE IFRAME OBJECT EMBED TEMPLATE NOSCRIPT TEXTAREA SELECT TITLE XMP NOEMBED NOFRAMES SVG MATH".split(" "),
+);
 
 // The only place where HTML enters the page. The server has sanitised it and the policy forbids inline code; whatever
 // should still get here is rebuilt from an allow-list in a document that runs nothing and loads nothing.
@@ -58,7 +64,8 @@ function allowed(node, name) {
   const made = document.createElement(name);
   if (name === "A") link(made, node.getAttribute("href") ?? "");
   for (const attribute of ["colspan", "rowspan", "start"]) {
-    if (/^\d{1,3}$/.test(node.getAttribute(attribute) ?? "")) made.setAttribute(attribute, node.getAttribute(attribute));
+    if (/^\d{1,3}$/.test(node.getAttribute(attribute) ?? ""))
+      made.setAttribute(attribute, node.getAttribute(attribute));
   }
   copy(node, made);
   if (name !== "TABLE") return made;
@@ -76,7 +83,9 @@ function link(element, href) {
 export function announce(words) {
   const live = document.getElementById("live");
   live.textContent = "";
-  setTimeout(() => { live.textContent = words; }, 60);
+  setTimeout(() => {
+    live.textContent = words;
+  }, 60);
 }
 
 // Moves the keyboard and the screen reader to a heading that is no control.

@@ -17,16 +17,35 @@ async function start() {
     if (await sessionOrNull()) await projects();
     else signInForm();
   } catch (error) {
-    fill(main, h("section", { class: "message-panel" }, h("h1", {}, "That did not work"), h("p", { role: "alert" }, error.message),
-      h("div", { class: "actions" }, h("a", { class: "button primary", href: "/" }, "Try again"))));
+    fill(
+      main,
+      h(
+        "section",
+        { class: "message-panel" },
+        h("h1", {}, "That did not work"),
+        h("p", { role: "alert" }, error.message),
+        h("div", { class: "actions" }, h("a", { class: "button primary", href: "/" }, "Try again")),
+      ),
+    );
   }
 }
 
 function signInForm() {
   document.title = "Sign in · Candor";
   topBar({});
-  const name = field("Name", { name: "name", autocomplete: "username", autocapitalize: "none", spellcheck: "false", required: true });
-  const password = field("Password", { name: "password", type: "password", autocomplete: "current-password", required: true });
+  const name = field("Name", {
+    name: "name",
+    autocomplete: "username",
+    autocapitalize: "none",
+    spellcheck: "false",
+    required: true,
+  });
+  const password = field("Password", {
+    name: "password",
+    type: "password",
+    autocomplete: "current-password",
+    required: true,
+  });
   const { element } = form({
     fields: [name.element, password.element],
     label: "Sign in",
@@ -42,8 +61,16 @@ function signInForm() {
       else await start();
     },
   });
-  fill(main, h("section", { class: "panel narrow" }, h("h1", {}, "Sign in"), element,
-    h("p", { class: "hint" }, "New here, or the password is lost? Ask whoever leads the project for a link.")));
+  fill(
+    main,
+    h(
+      "section",
+      { class: "panel narrow" },
+      h("h1", {}, "Sign in"),
+      element,
+      h("p", { class: "hint" }, "New here, or the password is lost? Ask whoever leads the project for a link."),
+    ),
+  );
   name.input.focus();
 }
 
@@ -56,9 +83,23 @@ async function projects() {
   const leads = session.role !== "annotator";
   const heading = h("h1", { tabindex: "-1" }, "Your projects");
   const cards = list.map((project) => card(project, { leads, takesPart: part.has(project.slug) }));
-  fill(main, heading,
-    list.length ? h("ul", { class: "project-list" }, cards.map(({ element }) => element))
-      : h("p", { class: "lede" }, session.role === "admin" ? "There is no project yet. Make one under Administration." : "You take part in no project yet. Whoever leads one can add you."));
+  fill(
+    main,
+    heading,
+    list.length
+      ? h(
+          "ul",
+          { class: "project-list" },
+          cards.map(({ element }) => element),
+        )
+      : h(
+          "p",
+          { class: "lede" },
+          session.role === "admin"
+            ? "There is no project yet. Make one under Administration."
+            : "You take part in no project yet. Whoever leads one can add you.",
+        ),
+  );
   focusOn(heading);
   unsent(session.name);
   await Promise.all(cards.map(({ tell }) => tell()));
@@ -66,11 +107,30 @@ async function projects() {
 
 function card({ slug, title, task, paused }, { leads, takesPart }) {
   const words = h("p", { class: "hint" });
-  const element = h("li", {}, h("article", { class: "panel" },
-    h("h2", {}, title), h("p", {}, h("span", { class: "tag" }, TASKS[task] ?? task), " ", paused && h("span", { class: "tag bad" }, "Paused")), words,
-    h("div", { class: "actions" },
-      takesPart && h("a", { class: "button primary", href: `/label/${slug}`, "aria-label": `Label: ${title}` }, "Label"),
-      leads && h("a", { class: "button", href: `/lead/${slug}`, "aria-label": `Dashboard: ${title}` }, "Dashboard"))));
+  const element = h(
+    "li",
+    {},
+    h(
+      "article",
+      { class: "panel" },
+      h("h2", {}, title),
+      h(
+        "p",
+        {},
+        h("span", { class: "tag" }, TASKS[task] ?? task),
+        " ",
+        paused && h("span", { class: "tag bad" }, "Paused"),
+      ),
+      words,
+      h(
+        "div",
+        { class: "actions" },
+        takesPart &&
+          h("a", { class: "button primary", href: `/label/${slug}`, "aria-label": `Label: ${title}` }, "Label"),
+        leads && h("a", { class: "button", href: `/lead/${slug}`, "aria-label": `Dashboard: ${title}` }, "Dashboard"),
+      ),
+    ),
+  );
   async function tell() {
     if (!takesPart) return;
     const mine = await get(projectPath(slug, "/mine")).catch(() => null);

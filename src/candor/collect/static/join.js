@@ -27,15 +27,33 @@ async function start() {
 }
 
 function broken(words) {
-  fill(main, h("section", { class: "panel narrow" }, h("h1", {}, "This link does not work"), h("p", { role: "alert" }, words),
-    h("p", { class: "hint" }, "A link works once and for some days. Ask for a new one, or ", h("a", { href: "/" }, "sign in"), ".")));
+  fill(
+    main,
+    h(
+      "section",
+      { class: "panel narrow" },
+      h("h1", {}, "This link does not work"),
+      h("p", { role: "alert" }, words),
+      h(
+        "p",
+        { class: "hint" },
+        "A link works once and for some days. Ask for a new one, or ",
+        h("a", { href: "/" }, "sign in"),
+        ".",
+      ),
+    ),
+  );
 }
 
 function newPassword(label = "Password") {
-  const password = field(label, { type: "password", autocomplete: "new-password", minlength: SHORTEST, required: true },
-    `At least ${SHORTEST} characters. Several words are good.`);
+  const password = field(
+    label,
+    { type: "password", autocomplete: "new-password", minlength: SHORTEST, required: true },
+    `At least ${SHORTEST} characters. Several words are good.`,
+  );
   const again = field(`${label} again`, { type: "password", autocomplete: "new-password", required: true });
-  const differs = () => again.input.setCustomValidity(again.input.value === password.input.value ? "" : "The two are not the same.");
+  const differs = () =>
+    again.input.setCustomValidity(again.input.value === password.input.value ? "" : "The two are not the same.");
   password.input.addEventListener("input", differs);
   again.input.addEventListener("input", differs);
   return { fields: [password.element, again.element], value: () => password.input.value };
@@ -47,14 +65,30 @@ function done() {
 }
 
 function newAccount(role, project) {
-  const name = field("Name", { autocomplete: "username", autocapitalize: "none", spellcheck: "false", maxlength: "80", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*", required: true },
-    "What you sign in with: letters, digits, . _ and -. Others in the project see it.");
+  const name = field(
+    "Name",
+    {
+      autocomplete: "username",
+      autocapitalize: "none",
+      spellcheck: "false",
+      maxlength: "80",
+      pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]*",
+      required: true,
+    },
+    "What you sign in with: letters, digits, . _ and -. Others in the project see it.",
+  );
   const password = newPassword();
   const { element } = form({
-    fields: [name.element, password.fields], label: "Join",
-    act: async () => { await accept({ token, name: name.input.value.trim(), password: password.value() }); done(); },
+    fields: [name.element, password.fields],
+    label: "Join",
+    act: async () => {
+      await accept({ token, name: name.input.value.trim(), password: password.value() });
+      done();
+    },
   });
-  const what = project ? `You are invited to “${project}” as ${role === "annotator" ? "an annotator" : `a ${role}`}.` : `You are invited as ${role === "annotator" ? "an annotator" : `${role === "admin" ? "an" : "a"} ${role}`}.`;
+  const what = project
+    ? `You are invited to “${project}” as ${role === "annotator" ? "an annotator" : `a ${role}`}.`
+    : `You are invited as ${role === "annotator" ? "an annotator" : `${role === "admin" ? "an" : "a"} ${role}`}.`;
   fill(main, h("section", { class: "panel narrow" }, h("h1", {}, "Welcome"), h("p", {}, what), element));
   name.input.focus();
 }
@@ -62,17 +96,37 @@ function newAccount(role, project) {
 function signInByLink(name) {
   const password = newPassword("New password");
   const { element } = form({
-    fields: password.fields, label: "Set the password and sign in",
-    act: async () => { await accept({ token, password: password.value() }); done(); },
-  });
-  const later = h("button", { type: "button", onclick: async () => {
-    try {
-      await accept({ token });
+    fields: password.fields,
+    label: "Set the password and sign in",
+    act: async () => {
+      await accept({ token, password: password.value() });
       done();
-    } catch (error) {
-      broken(error.message);
-    }
-  } }, "Not now");
+    },
+  });
+  const later = h(
+    "button",
+    {
+      type: "button",
+      onclick: async () => {
+        try {
+          await accept({ token });
+          done();
+        } catch (error) {
+          broken(error.message);
+        }
+      },
+    },
+    "Not now",
+  );
   element.querySelector(".actions").append(later);
-  fill(main, h("section", { class: "panel narrow" }, h("h1", {}, `Hello, ${name}`), h("p", {}, "This link signs you in once. Choose a password for the next time."), element));
+  fill(
+    main,
+    h(
+      "section",
+      { class: "panel narrow" },
+      h("h1", {}, `Hello, ${name}`),
+      h("p", {}, "This link signs you in once. Choose a password for the next time."),
+      element,
+    ),
+  );
 }

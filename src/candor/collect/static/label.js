@@ -2,21 +2,21 @@
 // outbox, and goes on.
 
 import { OtherAccount, Refused, currentSession, get, onExpired, post, projectPath } from "./api.js";
-import { askToSignIn, confirmed, openDialog } from "./dialogs.js";
-import { announce, fill, focusOn, h, letter } from "./dom.js";
+import { askToSignIn, openDialog } from "./dialogs.js";
+import { announce, fill, focusOn, h } from "./dom.js";
 import { dropDraft, readDraft, saveDraft } from "./drafts.js";
 import { feedback } from "./feedback.js";
-import { showHelp, showInstructions } from "./help.js";
+import { firstVisit, showHelp, showInstructions } from "./help.js";
 import { newId } from "./ids.js";
 import { listen } from "./keys.js";
+import { always, labelBar } from "./label_bar.js";
 import { Outbox } from "./outbox.js";
+import { endPanel, messagePanel, someoneElse } from "./panels.js";
 import { progress } from "./progress.js";
 import { askWhy } from "./skip.js";
-import { local } from "./storage.js";
-import { statusLine } from "./status_line.js";
 import { taskView, tellAnswer } from "./task_view.js";
 import { watchPage } from "./timing.js";
-import { needSession, topBar } from "./top_bar.js";
+import { needSession } from "./top_bar.js";
 
 const slug = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 const main = document.getElementById("main");
@@ -30,8 +30,9 @@ let paused = false;
 let checking = null;
 let counted = 0; // answers of this page; now and then the server is asked how far one has come
 const given = []; // what was submitted from this page and could be taken back, oldest first
-const buttons = {};
+let buttons = {};
 const bar = progress();
+const acts = { undo, pause: () => pause(!paused), instructions: () => instructions(), help: () => help() };
 
 start().catch(failed);
 
@@ -42,47 +43,31 @@ async function start() {
   outbox = new Outbox({ account: session.name });
   mine = await get(path("/mine"));
   document.title = `${mine.title} · Candor`;
-  chrome();
+  buttons = labelBar({ mine, outbox, progress: bar.element, acts });
+  bar.show(mine);
   watchPage(() => view?.stopwatch);
   listen(bindings);
   window.addEventListener("pagehide", keep);
   document.addEventListener("visibilitychange", keep);
   setInterval(() => view?.tick(), 250);
-  outbox.addEventListener("change", () => { if (outbox.state === "other-account") someoneElse(outbox.problem); });
+  outbox.addEventListener("change", () => {
+    if (outbox.state === "other-account") someoneElse(outbox.problem, outbox.account);
+  });
   await recent();
-  if (firstTime(session.name)) await instructions({ begin: true });
+  if (firstVisit(session.name, slug)) await instructions({ begin: true });
   if (outbox.pending().length) await Promise.race([outbox.flush(), new Promise((go) => setTimeout(go, 4_000))]);
   await next();
 }
 
-function chrome() {
-  const button = (name, words, act, key) => {
-    buttons[name] = h("button", { type: "button", class: "quiet", onclick: act, "aria-keyshortcuts": key }, words);
-    return buttons[name];
-  };
-  topBar({
-    title: mine.title,
-    middle: bar.element,
-    actions: [
-      button("undo", "Undo", undo, "u"), button("pause", "Pause", () => pause(!paused), "p"),
-      button("instructions", "Instructions", () => instructions(), "i"), button("help", "Keys", help, "?"),
-    ],
-    onSignOut: async () => !outbox.pending().length ||
-      confirmed("Sign out?", "Some answers have not been sent yet. They stay on this device until you sign in here again.", "Sign out"),
-  });
-  document.body.append(h("footer", { class: "foot" }, statusLine(outbox)));
-  bar.show(mine);
-  buttons.undo.disabled = true;
-}
-
 function bindings() {
-  const always = [
-    { keys: ["u"], says: "Undo the last answer", act: undo }, { keys: ["p"], says: "Pause, and go on", act: () => pause(!paused) },
-    { keys: ["i"], says: "Instructions and examples", act: () => instructions() }, { keys: ["?"], says: "These keys", act: help },
+  if (!view || paused) return always(acts);
+  if (view.feedback) return [{ keys: ["Enter"], says: "Next", act: () => view.feedback.next.click() }, ...always(acts)];
+  return [
+    ...view.widget.bindings,
+    { keys: ["Enter"], says: "Submit", act: submit },
+    { keys: ["s"], says: "Skip, with a reason", act: skip },
+    ...always(acts),
   ];
-  if (!view || paused) return always;
-  if (view.feedback) return [{ keys: ["Enter"], says: "Next", act: () => view.feedback.next.click() }, ...always];
-  return [...view.widget.bindings, { keys: ["Enter"], says: "Submit", act: submit }, { keys: ["s"], says: "Skip, with a reason", act: skip }, ...always];
 }
 
 const help = () => held("help", showHelp(bindings(), view?.widget.cardKeys));
@@ -98,18 +83,16 @@ async function held(reason, wait) {
   }
 }
 
-function firstTime(name) {
-  const key = `candor:read:${encodeURIComponent(name)}:${slug}`;
-  if (local.getItem(key)) return false;
-  local.setItem(key, "yes");
-  return true;
-}
-
 // What can still be taken back after a reload.
 async function recent() {
   const list = await get(path("/submissions?limit=10")).catch(() => []);
-  const own = Array.isArray(list) ? list : list.submissions ?? [];
-  given.push(...own.filter(({ undone }) => !undone).reverse().map(({ submission_id: id }) => ({ id, answer: null })));
+  const own = Array.isArray(list) ? list : (list.submissions ?? []);
+  given.push(
+    ...own
+      .filter(({ undone }) => !undone)
+      .reverse()
+      .map(({ submission_id: id }) => ({ id, answer: null })),
+  );
   buttons.undo.disabled = given.length === 0;
 }
 
@@ -121,7 +104,8 @@ async function next({ quietly = false } = {}) {
   try {
     const task = await post(path("/tasks/next"));
     if (task.nothing) await nothing(task);
-    else if (outbox.pending().some(({ body }) => body.task_id === task.task_id && body.fence === task.fence)) onItsWay();
+    else if (outbox.pending().some(({ body }) => body.task_id === task.task_id && body.fence === task.fence))
+      onItsWay();
     else show(task);
   } catch (error) {
     failed(error);
@@ -174,31 +158,53 @@ async function skip() {
   if (busy || !view || paused || view.feedback) return;
   const of = view;
   const said = await held("skip", askWhy(mine.settings?.skip_reasons ?? ["Something else"]));
-  if (said && view === of) await send({ kind: "skip", reason: said.reason, ...(said.comment && { comment: said.comment }) });
+  if (said && view === of)
+    await send({ kind: "skip", reason: said.reason, ...(said.comment && { comment: said.comment }) });
 }
 
 async function send(what) {
   busy = true;
   const of = view;
   const { task_id, fence } = of.task;
-  const body = { submission_id: newId(), task_id, fence, ...what, timing: of.stopwatch.report(), client_at: Date.now() / 1_000 };
+  const body = {
+    submission_id: newId(),
+    task_id,
+    fence,
+    ...what,
+    timing: of.stopwatch.report(),
+    client_at: Date.now() / 1_000,
+  };
   of.stop();
   of.lock();
   const waiting = outbox.submit(slug, body);
   dropDraft(slug, of.task);
-  const slow = setTimeout(() => message("Your answer is kept", "It is sent as soon as the server can be reached, and the next one follows."), 2_500);
+  const slow = setTimeout(
+    () => message("Your answer is kept", "It is sent as soon as the server can be reached, and the next one follows."),
+    2_500,
+  );
   const { receipt, refused } = await waiting;
   clearTimeout(slow);
   busy = false;
   if (view !== of) return;
-  if (refused) await openDialog({ title: "The server did not take this answer", kind: "small", body: h("p", {}, `${refused.message}. It is kept on this device; see the line at the bottom.`) }).closed;
+  if (refused)
+    await openDialog({
+      title: "The server did not take this answer",
+      kind: "small",
+      body: h("p", {}, `${refused.message}. It is kept on this device; see the line at the bottom.`),
+    }).closed;
   else await taken(body, receipt, of);
   await next({ quietly: true });
 }
 
 async function taken(body, receipt, of) {
   bar.step(receipt.calibration ? "practice" : body.kind);
-  if ((counted += 1) % 10 === 0) get(path("/mine")).then((now) => { mine = now; bar.show(now); }).catch(() => {});
+  if ((counted += 1) % 10 === 0)
+    get(path("/mine"))
+      .then((now) => {
+        mine = now;
+        bar.show(now);
+      })
+      .catch(() => {});
   if (receipt.calibration) {
     if (!of.element.isConnected) fill(main, of.element);
     of.feedback = feedback(receipt.calibration, tellAnswer(mine.task));
@@ -226,7 +232,8 @@ async function undo() {
     announce("Taken back: here it is again.");
   } catch (error) {
     if (error instanceof Refused && error.status === 409) given.pop();
-    await openDialog({ title: "It could not be taken back", kind: "small", body: h("p", {}, `${error.message}.`) }).closed;
+    await openDialog({ title: "It could not be taken back", kind: "small", body: h("p", {}, `${error.message}.`) })
+      .closed;
   } finally {
     busy = false;
     buttons.undo.disabled = given.length === 0;
@@ -248,45 +255,29 @@ const moment = (value) => (typeof value === "number" ? value * 1_000 : Date.pars
 async function nothing({ retryAfter, reason }) {
   mine = await get(path("/mine")).catch(() => mine);
   bar.show(mine);
-  const when = retryAfter ? `The next one is ready in about ${waitWords(retryAfter)}.` : `${sentence(reason ?? "there is nothing left for you to do here now")}.`;
-  message(mine.paused ? "The project is paused" : "Thank you: that is all for now", mine.paused ? "Whoever leads it will start it again." : when, {
-    again: true, done: true,
-  });
+  panel(endPanel({ mine, retryAfter, reason, again: next }));
   checking = setTimeout(next, Math.max(30, Math.min(retryAfter ?? 60, 600)) * 1_000);
 }
 
-const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
-
-function waitWords(seconds) {
-  if (seconds < 90) return "a minute";
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} minutes`;
-  return `${Math.round(seconds / 3_600)} hours`;
-}
-
-function message(title, words, { again = false, done = false } = {}) {
-  const heading = h("h1", { tabindex: "-1" }, title);
-  fill(main, h("section", { class: "message-panel" }, heading, h("p", {}, words),
-    done && h("p", { class: "hint" }, `You have judged ${mine.done ?? 0} and skipped ${mine.skipped ?? 0} in this project.`),
-    done && mine.pay && h("p", { class: "hint" }, `Expected time ${Math.round(mine.pay.minutes)} minutes, ${mine.pay.amount} ${mine.pay.currency}.`),
-    h("div", { class: "actions" }, again && h("button", { type: "button", class: "primary", onclick: () => next() }, "Look again"), h("a", { class: "button", href: "/" }, "All projects"))));
+function panel({ element, heading }) {
+  fill(main, element);
   focusOn(heading);
 }
 
-function someoneElse(name) {
-  if (document.querySelector("dialog.someone-else")) return;
-  openDialog({
-    title: `${name} is signed in now`, kind: "small someone-else", dismissable: false,
-    body: [h("p", {}, `This page belongs to ${currentSession().name}. Unsent answers stay on this device for ${currentSession().name} and are sent by nobody else.`),
-      h("div", { class: "actions" }, h("button", { type: "button", class: "primary", onclick: () => location.reload() }, `Go on as ${name}`))],
-  });
-}
+const message = (title, words, again = null) => panel(messagePanel({ title, words, again }));
 
 function failed(error) {
-  if (error instanceof OtherAccount) return someoneElse(error.name_now);
+  if (error instanceof OtherAccount) return someoneElse(error.name_now, currentSession().name);
   const refused = error instanceof Refused;
-  message(refused ? "That did not work" : "The server cannot be reached", refused ? `${error.message}.` : "Your answers are kept on this device. This page goes on by itself.", { again: Boolean(mine) });
+  message(
+    refused ? "That did not work" : "The server cannot be reached",
+    refused ? `${error.message}.` : "Your answers are kept on this device. This page goes on by itself.",
+    mine && next,
+  );
   if (!(refused && !error.passing) && mine) checking = setTimeout(next, (error.retryAfter ?? 5) * 1_000);
   if (!refused && error.name !== "Error") console.error(error);
 }
 
-window.addEventListener("online", () => { if (mine && !view) next(); });
+window.addEventListener("online", () => {
+  if (mine && !view) next();
+});

@@ -64,7 +64,10 @@ export class Outbox extends EventTarget {
   // Sends what is there, oldest first; resolves when all is sent or there is no getting on now.
   flush() {
     clearTimeout(this.#timer);
-    this.#busy ??= this.#sendAll().finally(() => { this.#busy = null; this.#tell(); });
+    this.#busy ??= this.#sendAll().finally(() => {
+      this.#busy = null;
+      this.#tell();
+    });
     return this.#busy;
   }
 
@@ -90,8 +93,11 @@ export class Outbox extends EventTarget {
       this.#answer(id, { receipt });
       return true;
     } catch (error) {
-      if (error instanceof OtherAccount) return this.#set("other-account", error.name_now), false;
-      if (error instanceof Unreachable || (error instanceof Refused && (error.passing || error.status === 401 || error.status === 403))) {
+      if (error instanceof OtherAccount) return (this.#set("other-account", error.name_now), false);
+      if (
+        error instanceof Unreachable ||
+        (error instanceof Refused && (error.passing || error.status === 401 || error.status === 403))
+      ) {
         this.#later(error);
         return false;
       }
@@ -132,7 +138,10 @@ export class Outbox extends EventTarget {
   #putAside(entry, error) {
     const id = entry.body.submission_id;
     try {
-      this.storage.setItem(this.asidePrefix + id, JSON.stringify({ ...entry, error: error.message, status: error.status }));
+      this.storage.setItem(
+        this.asidePrefix + id,
+        JSON.stringify({ ...entry, error: error.message, status: error.status }),
+      );
       this.#strike(id);
     } catch {
       this.#memory.delete(id); // no room for a second copy: the first one stays where it is

@@ -25,7 +25,11 @@ export function progress() {
     step: (kind) => {
       const by = kind === "undo" ? -1 : 1;
       const open = kind === "practice" ? 0 : by; // practice is not among what is left
-      show({ ...now, done: now.done + (kind === "skip" ? 0 : by), left: now.left === null ? null : Math.max(0, now.left - open) });
+      show({
+        ...now,
+        done: now.done + (kind === "skip" ? 0 : by),
+        left: now.left === null ? null : Math.max(0, now.left - open),
+      });
     },
   };
 }

@@ -9,12 +9,23 @@ const HELP = "Arrow keys move it, digits put it in a rank, = ties it with the on
 export function ranking({ settings, responses, onChange, onLocked }) {
   const count = responses.length;
   const cards = responses.map((response, place) => makeCard(place, snippet(response)));
-  const help = h("p", { id: uid("help"), class: "hint keys-hint" }, "Drag by the handle, use the buttons, or focus a card: ", HELP);
+  const help = h(
+    "p",
+    { id: uid("help"), class: "hint keys-hint" },
+    "Drag by the handle, use the buttons, or focus a card: ",
+    HELP,
+  );
   const ranks = h("ol", { class: "ranks", "aria-label": "Ranking, best first" });
   const tray = h("ul", { class: "tray", "aria-label": "Not ranked yet" });
   const trayBox = h("div", { class: "tray-box" }, h("h2", { class: "board-title" }, "Not ranked yet"), tray);
-  const board = h("section", { class: "board", "aria-label": "Your ranking" }, trayBox,
-    h("h2", { class: "board-title" }, "Your ranking ", h("span", { class: "hint" }, "best first")), ranks, help);
+  const board = h(
+    "section",
+    { class: "board", "aria-label": "Your ranking" },
+    trayBox,
+    h("h2", { class: "board-title" }, "Your ranking ", h("span", { class: "hint" }, "best first")),
+    ranks,
+    help,
+  );
   let order = unranked(count);
   let seen = new Set();
 
@@ -27,14 +38,23 @@ export function ranking({ settings, responses, onChange, onLocked }) {
     buttons.out.addEventListener("click", () => change(takeOut(order, place), place, card));
     draggable({ handle, card, board, mayTie: settings.ties, onDrop: (target) => drop(target, place) });
   });
-  if (!settings.ties) cards.forEach(({ buttons }) => { buttons.tie.remove(); buttons.tie = null; });
+  if (!settings.ties)
+    cards.forEach(({ buttons }) => {
+      buttons.tie.remove();
+      buttons.tie = null;
+    });
   draw();
 
   function onKey(event, place) {
     if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
     const moves = {
-      ArrowUp: () => up(order, place), ArrowDown: () => down(order, place), ArrowLeft: () => up(order, place), ArrowRight: () => down(order, place),
-      "=": () => (settings.ties ? tieAbove(order, place) : order), Backspace: () => takeOut(order, place), Delete: () => takeOut(order, place),
+      ArrowUp: () => up(order, place),
+      ArrowDown: () => down(order, place),
+      ArrowLeft: () => up(order, place),
+      ArrowRight: () => down(order, place),
+      "=": () => (settings.ties ? tieAbove(order, place) : order),
+      Backspace: () => takeOut(order, place),
+      Delete: () => takeOut(order, place),
     };
     const digit = /^[1-9]$/.test(event.key) && Number(event.key) <= count;
     const next = digit ? () => putInRank(order, place, Number(event.key)) : moves[event.key];
@@ -44,8 +64,11 @@ export function ranking({ settings, responses, onChange, onLocked }) {
   }
 
   function drop(target, place) {
-    const next = target.tray ? takeOut(order, place)
-      : target.into !== undefined ? tieWith(order, place, target.into) : putAt(order, place, target.before);
+    const next = target.tray
+      ? takeOut(order, place)
+      : target.into !== undefined
+        ? tieWith(order, place, target.into)
+        : putAt(order, place, target.before);
     change(next, place, cards[place].card);
   }
 
@@ -64,7 +87,8 @@ export function ranking({ settings, responses, onChange, onLocked }) {
     if (rank < 0) return `Response ${letter(place)}: no rank`;
     const ties = order.groups[rank].filter((other) => other !== place).map(letter);
     const left = order.tray.length ? `. ${plural(order.tray.length, "response")} without a rank` : ". All are ranked";
-    return `Response ${letter(place)}: rank ${rank + 1} of ${order.groups.length}${ties.length ? `, tied with ${ties.join(" and ")}` : ""}${left}`;
+    const tied = ties.length ? `, tied with ${ties.join(" and ")}` : "";
+    return `Response ${letter(place)}: rank ${rank + 1} of ${order.groups.length}${tied}${left}`;
   }
 
   function slot(place) {
@@ -72,9 +96,17 @@ export function ranking({ settings, responses, onChange, onLocked }) {
   }
 
   function draw() {
-    fill(ranks, order.groups.map((group, index) =>
-      h("li", { class: "rank" }, h("span", { class: "rank-number", "aria-hidden": "true" }, index + 1),
-        h("ul", { class: "tied", "aria-label": `Rank ${index + 1}` }, group.map(slot)))));
+    fill(
+      ranks,
+      order.groups.map((group, index) =>
+        h(
+          "li",
+          { class: "rank" },
+          h("span", { class: "rank-number", "aria-hidden": "true" }, index + 1),
+          h("ul", { class: "tied", "aria-label": `Rank ${index + 1}` }, group.map(slot)),
+        ),
+      ),
+    );
     fill(tray, order.tray.map(slot));
     trayBox.hidden = order.tray.length === 0;
     if (order.groups.length === 0) ranks.append(h("li", { class: "rank-empty" }, "Put the best one here"));
@@ -90,8 +122,14 @@ export function ranking({ settings, responses, onChange, onLocked }) {
   }
 
   return {
-    bar: null, side: board, under: () => null,
-    bindings: cards.map(({ card }, place) => ({ keys: [letter(place).toLowerCase()], says: `Go to card ${letter(place)}`, act: () => card.focus() })),
+    bar: null,
+    side: board,
+    under: () => null,
+    bindings: cards.map(({ card }, place) => ({
+      keys: [letter(place).toLowerCase()],
+      says: `Go to card ${letter(place)}`,
+      act: () => card.focus(),
+    })),
     cardKeys: HELP,
     answer: () => (complete(order) ? { order: order.groups } : null),
     draft: () => order,
@@ -111,19 +149,34 @@ export function ranking({ settings, responses, onChange, onLocked }) {
 
 function makeCard(place, words) {
   const name = letter(place);
-  const button = (act, face, label) => h("button", { type: "button", class: `quiet card-${act}`, "aria-label": `${label} ${name}`, title: label }, face);
+  const button = (act, face, label) =>
+    h("button", { type: "button", class: `quiet card-${act}`, "aria-label": `${label} ${name}`, title: label }, face);
   const buttons = {
-    up: button("up", "↑", "Move up"), down: button("down", "↓", "Move down"),
-    tie: button("tie", "=", "Tie with the one above:"), out: button("out", "×", "Take out of the ranking:"),
+    up: button("up", "↑", "Move up"),
+    down: button("down", "↓", "Move down"),
+    tie: button("tie", "=", "Tie with the one above:"),
+    out: button("out", "×", "Take out of the ranking:"),
   };
-  const handle = h("span", { class: "handle", "aria-hidden": "true" }, h("span", { class: "grip" }), h("span", { class: "letter" }, name));
-  const card = h("div", { class: "card", role: "group", "data-place": place }, handle,
-    h("span", { class: "snippet", "aria-hidden": "true" }, words), h("span", { class: "card-buttons" }, Object.values(buttons)));
+  const handle = h(
+    "span",
+    { class: "handle", "aria-hidden": "true" },
+    h("span", { class: "grip" }),
+    h("span", { class: "letter" }, name),
+  );
+  const card = h(
+    "div",
+    { class: "card", role: "group", "data-place": place },
+    handle,
+    h("span", { class: "snippet", "aria-hidden": "true" }, words),
+    h("span", { class: "card-buttons" }, Object.values(buttons)),
+  );
   card.tabIndex = 0;
   return { card, handle, buttons };
 }
 
 function snippet({ text, html }) {
-  const words = (text ?? new DOMParser().parseFromString(html ?? "", "text/html").body.textContent).replace(/\s+/g, " ").trim();
+  const words = (text ?? new DOMParser().parseFromString(html ?? "", "text/html").body.textContent)
+    .replace(/\s+/g, " ")
+    .trim();
   return words.length > 90 ? `${words.slice(0, 88)} …` : words;
 }

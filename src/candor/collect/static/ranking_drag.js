@@ -42,7 +42,11 @@ function follow(start, { handle, card, board, mayTie, onDrop }) {
     event.stopPropagation();
     end(false);
   };
-  const listeners = [["pointermove", move], ["pointerup", () => end(true)], ["pointercancel", () => end(false)]];
+  const listeners = [
+    ["pointermove", move],
+    ["pointerup", () => end(true)],
+    ["pointercancel", () => end(false)],
+  ];
   for (const [kind, act] of listeners) handle.addEventListener(kind, act);
   document.addEventListener("keydown", escape, true);
 }
@@ -50,14 +54,17 @@ function follow(start, { handle, card, board, mayTie, onDrop }) {
 function landing(x, y, { card, board, mayTie }) {
   const tray = board.querySelector(".tray");
   if (inside(tray.getBoundingClientRect(), x, y)) return { tray: true };
-  const ranks = [...board.querySelectorAll(".rank")].filter((rank) => rank.querySelector(".card") !== card || rank.querySelectorAll(".card").length > 1);
+  const ranks = [...board.querySelectorAll(".rank")].filter(
+    (rank) => rank.querySelector(".card") !== card || rank.querySelectorAll(".card").length > 1,
+  );
   const all = [...board.querySelectorAll(".rank")];
   for (const rank of ranks) {
     const box = rank.getBoundingClientRect();
     if (y < box.top || y > box.bottom) continue;
     const other = [...rank.querySelectorAll(".card")].find((each) => each !== card);
     const within = (y - box.top) / box.height;
-    if (mayTie && !rank.contains(card) && within > 0.3 && within < 0.7) return { into: Number(other.dataset.place), at: all.indexOf(rank) };
+    if (mayTie && !rank.contains(card) && within > 0.3 && within < 0.7)
+      return { into: Number(other.dataset.place), at: all.indexOf(rank) };
     return { before: all.indexOf(rank) + (within < 0.5 ? 0 : 1) };
   }
   const before = all.filter((rank) => rank.getBoundingClientRect().bottom <= y).length;

@@ -39,7 +39,10 @@ export function putInRank(order, place, number) {
 export function tieWith(order, place, other) {
   if (place === other || rankOf(order, other) < 0 || rankOf(order, place) === rankOf(order, other)) return order;
   const { groups, tray } = without(order, place);
-  return { groups: groups.map((group) => (group.includes(other) ? [...group, place].sort((a, b) => a - b) : group)), tray };
+  return {
+    groups: groups.map((group) => (group.includes(other) ? [...group, place].sort((a, b) => a - b) : group)),
+    tray,
+  };
 }
 
 export function tieAbove(order, place) {

@@ -2,7 +2,13 @@
 
 import { announce, h, letter, plural, uid } from "./dom.js";
 
-const SCORES = [[1, "very bad"], [2, "bad"], [3, "fair"], [4, "good"], [5, "very good"]];
+const SCORES = [
+  [1, "very bad"],
+  [2, "bad"],
+  [3, "fair"],
+  [4, "good"],
+  [5, "very good"],
+];
 
 export function rating({ responses, onChange, onLocked }) {
   const count = responses.length;
@@ -39,10 +45,20 @@ export function rating({ responses, onChange, onLocked }) {
   }
 
   return {
-    bar: null, side: null, under: (place) => groups[place].fieldset,
+    bar: null,
+    side: null,
+    under: (place) => groups[place].fieldset,
     bindings: [
-      ...SCORES.map(([value, words]) => ({ keys: [String(value)], says: `${value}: ${words}`, act: () => score(value) })),
-      ...groups.map((_, place) => ({ keys: [letter(place).toLowerCase()], says: `Go to response ${letter(place)}`, act: () => goTo(place) })),
+      ...SCORES.map(([value, words]) => ({
+        keys: [String(value)],
+        says: `${value}: ${words}`,
+        act: () => score(value),
+      })),
+      ...groups.map((_, place) => ({
+        keys: [letter(place).toLowerCase()],
+        says: `Go to response ${letter(place)}`,
+        act: () => goTo(place),
+      })),
     ],
     answer: () => (scores().includes(0) ? null : { scores: scores() }),
     draft: () => ({ scores: scores() }),
@@ -52,12 +68,15 @@ export function rating({ responses, onChange, onLocked }) {
     },
     unlock: ({ places }) => {
       seen = places;
-      groups.forEach(({ fieldset }, place) => { fieldset.disabled = !places.has(place); });
+      groups.forEach(({ fieldset }, place) => {
+        fieldset.disabled = !places.has(place);
+      });
     },
-    restore: (answer) => (answer?.scores ?? []).forEach((value, place) => {
-      const input = groups[place]?.inputs[value - 1];
-      if (input) input.checked = true;
-    }),
+    restore: (answer) =>
+      (answer?.scores ?? []).forEach((value, place) => {
+        const input = groups[place]?.inputs[value - 1];
+        if (input) input.checked = true;
+      }),
     tell: (answer) => (answer.scores ?? []).map((value, place) => `${letter(place)} ${value}`).join(", "),
   };
 }
@@ -65,13 +84,24 @@ export function rating({ responses, onChange, onLocked }) {
 function makeGroup(place, onChange) {
   const name = uid("score");
   const inputs = [];
-  const fieldset = h("fieldset", { class: "scores", disabled: true },
+  const fieldset = h(
+    "fieldset",
+    { class: "scores", disabled: true },
     h("legend", {}, "How good is ", h("span", { class: "sr" }, "response "), letter(place), "?"),
-    h("div", { class: "score-row" }, SCORES.map(([value, words]) => {
-      const input = h("input", { type: "radio", name, value, class: "sr-input", onchange: onChange });
-      inputs.push(input);
-      return h("label", { class: "option score" }, input,
-        h("span", { class: "face" }, h("span", { class: "digit" }, value), h("span", { class: "words" }, words)));
-    })));
+    h(
+      "div",
+      { class: "score-row" },
+      SCORES.map(([value, words]) => {
+        const input = h("input", { type: "radio", name, value, class: "sr-input", onchange: onChange });
+        inputs.push(input);
+        return h(
+          "label",
+          { class: "option score" },
+          input,
+          h("span", { class: "face" }, h("span", { class: "digit" }, value), h("span", { class: "words" }, words)),
+        );
+      }),
+    ),
+  );
   return { fieldset, inputs };
 }

@@ -6,9 +6,19 @@ import { h, put, uid } from "./dom.js";
 // Resolves with {reason, comment} or null.
 export function askWhy(reasons) {
   const name = uid("reason");
-  const group = h("fieldset", { class: "reasons" }, h("legend", {}, "Why do you skip this one?"),
-    reasons.map((reason, index) => h("label", { class: "choice" },
-      h("input", { type: "radio", name, value: reason, required: true, autofocus: index === 0 }), h("span", {}, reason))));
+  const group = h(
+    "fieldset",
+    { class: "reasons" },
+    h("legend", {}, "Why do you skip this one?"),
+    reasons.map((reason, index) =>
+      h(
+        "label",
+        { class: "choice" },
+        h("input", { type: "radio", name, value: reason, required: true, autofocus: index === 0 }),
+        h("span", {}, reason),
+      ),
+    ),
+  );
   const comment = field("A comment, if you like", { tag: "textarea", rows: "2", maxlength: "2000" });
   let dialog = null;
   const { element } = form({

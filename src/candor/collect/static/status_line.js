@@ -7,7 +7,16 @@ export function statusLine(outbox) {
   const words = h("span", {});
   const retry = h("button", { type: "button", class: "link", hidden: true, onclick: () => outbox.flush() }, "Try now");
   const kept = h("button", { type: "button", class: "link", hidden: true, onclick: () => showAside(outbox) });
-  const element = h("p", { class: "status-line", role: "status" }, h("span", { class: "dot", "aria-hidden": "true" }), words, " ", retry, " ", kept);
+  const element = h(
+    "p",
+    { class: "status-line", role: "status" },
+    h("span", { class: "dot", "aria-hidden": "true" }),
+    words,
+    " ",
+    retry,
+    " ",
+    kept,
+  );
   const show = () => {
     const waiting = outbox.pending().length;
     const refused = outbox.aside().length;
@@ -36,12 +45,34 @@ function sentence(outbox, waiting) {
 }
 
 function showAside(outbox) {
-  const list = h("ul", { class: "plain-list" }, outbox.aside().map((entry) => h("li", {},
-    h("p", {}, new Date(entry.written).toLocaleString(), ": ", entry.error),
-    h("details", {}, h("summary", {}, "What was to be sent"), h("pre", {}, JSON.stringify(entry.body, null, 2))),
-    h("button", { type: "button", onclick: (event) => { outbox.forget(entry.body.submission_id); event.target.closest("li").remove(); } }, "Forget it"))));
+  const list = h(
+    "ul",
+    { class: "plain-list" },
+    outbox.aside().map((entry) =>
+      h(
+        "li",
+        {},
+        h("p", {}, new Date(entry.written).toLocaleString(), ": ", entry.error),
+        h("details", {}, h("summary", {}, "What was to be sent"), h("pre", {}, JSON.stringify(entry.body, null, 2))),
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: (event) => {
+              outbox.forget(entry.body.submission_id);
+              event.target.closest("li").remove();
+            },
+          },
+          "Forget it",
+        ),
+      ),
+    ),
+  );
   openDialog({
     title: "Answers the server did not take",
-    body: [h("p", {}, "They are kept on this device. Show them to whoever leads the project before you forget them."), list],
+    body: [
+      h("p", {}, "They are kept on this device. Show them to whoever leads the project before you forget them."),
+      list,
+    ],
   });
 }

@@ -13,7 +13,8 @@ const TITLES = { comparison: "Compare the two responses", ranking: "Rank the res
 
 export function tellAnswer(task) {
   if (task === "ranking") return (answer) => answer.order.map((group) => group.map(letter).join(" = ")).join(" > ");
-  if (task === "rating") return (answer) => answer.scores.map((score, place) => `${letter(place)}: ${score}`).join(", ");
+  if (task === "rating")
+    return (answer) => answer.scores.map((score, place) => `${letter(place)}: ${score}`).join(", ");
   return choiceWords;
 }
 
@@ -21,19 +22,52 @@ export function taskView({ task, mine, draft, answer, onSubmit, onSkip, onChange
   const settings = { ties: true, both_bad: true, strength: true, minimum_seconds: 0, ...mine.settings };
   const stopwatch = new Stopwatch({ saved: draft?.clock ?? null });
   const seen = new Seen({ count: task.responses.length, places: draft?.seen ?? [], onChange: () => refresh() });
-  const widget = WIDGETS[mine.task]({ settings, responses: task.responses, onChange: () => { refresh(); onChange(); }, onLocked });
+  const widget = WIDGETS[mine.task]({
+    settings,
+    responses: task.responses,
+    onChange: () => {
+      refresh();
+      onChange();
+    },
+    onLocked,
+  });
   const shown = responses(task.responses, { under: widget.under });
-  const heading = h("h1", { tabindex: "-1", class: "task-title" }, TITLES[mine.task], task.purpose === "calibration" && h("span", { class: "tag practice" }, "Practice"));
+  const heading = h(
+    "h1",
+    { tabindex: "-1", class: "task-title" },
+    TITLES[mine.task],
+    task.purpose === "calibration" && h("span", { class: "tag practice" }, "Practice"),
+  );
   const why = h("p", { id: "why-closed", class: "why" });
   const goOn = h("button", { type: "button", class: "link", hidden: true, onclick: showMissing });
-  const submit = h("button", { type: "submit", class: "primary submit", "aria-describedby": "why-closed", "aria-keyshortcuts": "Enter" }, "Submit");
+  const submit = h(
+    "button",
+    { type: "submit", class: "primary submit", "aria-describedby": "why-closed", "aria-keyshortcuts": "Enter" },
+    "Submit",
+  );
   const skip = h("button", { type: "button", class: "quiet", onclick: onSkip, "aria-keyshortcuts": "s" }, "Skip");
-  const answerBar = h("form", { class: "answer-bar", "aria-label": "Your answer", novalidate: true }, widget.bar,
-    h("div", { class: "answer-row" }, h("div", { class: "why-row" }, why, " ", goOn), h("div", { class: "actions" }, skip, submit)));
-  answerBar.addEventListener("submit", (event) => { event.preventDefault(); onSubmit(); });
-  const stage = h("div", { class: "stage" },
+  const answerBar = h(
+    "form",
+    { class: "answer-bar", "aria-label": "Your answer", novalidate: true },
+    widget.bar,
+    h(
+      "div",
+      { class: "answer-row" },
+      h("div", { class: "why-row" }, why, " ", goOn),
+      h("div", { class: "actions" }, skip, submit),
+    ),
+  );
+  answerBar.addEventListener("submit", (event) => {
+    event.preventDefault();
+    onSubmit();
+  });
+  const stage = h(
+    "div",
+    { class: "stage" },
     h("section", { class: "prompt", "aria-label": "Conversation" }, conversation(task.prompt)),
-    h("section", { class: "responses-section", "aria-label": "Responses" }, shown.element), widget.side);
+    h("section", { class: "responses-section", "aria-label": "Responses" }, shown.element),
+    widget.side,
+  );
   const curtain = h("section", { class: "curtain message-panel", hidden: true });
   const element = h("div", { class: `task ${mine.task}` }, heading, stage, curtain, answerBar);
   widget.restore(answer ?? draft?.answer);
@@ -93,14 +127,23 @@ export function taskView({ task, mine, draft, answer, onSubmit, onSkip, onChange
   }
 
   return {
-    task, element, heading, widget, stopwatch, closed, pointOut, feedback: null,
+    task,
+    element,
+    heading,
+    widget,
+    stopwatch,
+    closed,
+    pointOut,
+    feedback: null,
     begin() {
       refresh();
       watch();
       resize = new ResizeObserver(watch);
       resize.observe(answerBar);
     },
-    tick: () => { if (!open && !locked) refresh(); },
+    tick: () => {
+      if (!open && !locked) refresh();
+    },
     stop() {
       seen.stop();
       resize?.disconnect();
@@ -118,7 +161,12 @@ export function taskView({ task, mine, draft, answer, onSubmit, onSkip, onChange
       if (on) stopwatch.hold("pause");
       else stopwatch.letGo("pause");
       const button = h("button", { type: "button", class: "primary", onclick: goOnAgain }, "Go on");
-      fill(curtain, h("h2", {}, "Paused"), h("p", {}, "The clock stands and the responses are hidden. Take your time."), h("div", { class: "actions" }, button));
+      fill(
+        curtain,
+        h("h2", {}, "Paused"),
+        h("p", {}, "The clock stands and the responses are hidden. Take your time."),
+        h("div", { class: "actions" }, button),
+      );
       if (on) button.focus();
       else focusOn(heading);
     },

@@ -81,7 +81,9 @@ export class Stopwatch {
     this.look();
     const seconds = (ms) => Math.round(ms) / 1_000;
     return {
-      total: seconds(this.total), visible: seconds(this.visible), ready: seconds(this.ready ?? this.total),
+      total: seconds(this.total),
+      visible: seconds(this.visible),
+      ready: seconds(this.ready ?? this.total),
       focus_lost: this.focusLost,
     };
   }

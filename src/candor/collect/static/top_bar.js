@@ -11,21 +11,42 @@ export function topBar({ title = "", middle = null, actions = [], onSignOut = ()
     await signOut().catch(() => {});
     location.assign("/");
   };
-  const menu = session && h("details", { class: "menu" },
-    h("summary", {}, h("span", { class: "sr" }, "Account of "), h("span", { class: "who" }, session.name)),
-    h("ul", { class: "menu-list" },
-      h("li", {}, h("a", { href: "/" }, "Projects")), h("li", {}, h("a", { href: "/account" }, "Account")),
-      session.role !== "annotator" && h("li", {}, h("a", { href: "/admin" }, session.role === "admin" ? "Administration" : "New project")),
-      h("li", {}, h("button", { type: "button", class: "link", onclick: leave }, "Sign out"))));
+  const menu =
+    session &&
+    h(
+      "details",
+      { class: "menu" },
+      h("summary", {}, h("span", { class: "sr" }, "Account of "), h("span", { class: "who" }, session.name)),
+      h(
+        "ul",
+        { class: "menu-list" },
+        h("li", {}, h("a", { href: "/" }, "Projects")),
+        h("li", {}, h("a", { href: "/account" }, "Account")),
+        session.role !== "annotator" &&
+          h("li", {}, h("a", { href: "/admin" }, session.role === "admin" ? "Administration" : "New project")),
+        h("li", {}, h("button", { type: "button", class: "link", onclick: leave }, "Sign out")),
+      ),
+    );
   menu?.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !menu.open) return;
     menu.open = false;
     menu.querySelector("summary").focus();
   });
-  document.addEventListener("click", (event) => { if (menu?.open && !menu.contains(event.target)) menu.open = false; });
-  fill(document.getElementById("top"),
-    h("a", { class: "brand", href: "/" }, h("img", { src: "/static/icon.svg", alt: "", width: "22", height: "22" }), "Candor"),
-    title && h("p", { class: "where" }, title), middle, h("div", { class: "top-actions" }, actions, menu));
+  document.addEventListener("click", (event) => {
+    if (menu?.open && !menu.contains(event.target)) menu.open = false;
+  });
+  fill(
+    document.getElementById("top"),
+    h(
+      "a",
+      { class: "brand", href: "/" },
+      h("img", { src: "/static/icon.svg", alt: "", width: "22", height: "22" }),
+      "Candor",
+    ),
+    title && h("p", { class: "where" }, title),
+    middle,
+    h("div", { class: "top-actions" }, actions, menu),
+  );
 }
 
 // The session of a page that needs one; without it null, and the browser is on its way to the sign-in (and back

@@ -12,8 +12,14 @@ import { qualityView } from "./quality.js";
 import { settingsView } from "./settings.js";
 
 const VIEWS = {
-  progress: ["Progress", progressView], annotators: ["Annotators", qualityView], gate: ["Gate", gateView], pay: ["Pay", payView],
-  items: ["Items", itemsView], people: ["People", peopleView], data: ["Import and export", dataView], settings: ["Settings", settingsView],
+  progress: ["Progress", progressView],
+  annotators: ["Annotators", qualityView],
+  gate: ["Gate", gateView],
+  pay: ["Pay", payView],
+  items: ["Items", itemsView],
+  people: ["People", peopleView],
+  data: ["Import and export", dataView],
+  settings: ["Settings", settingsView],
 };
 
 const slug = decodeURIComponent(location.pathname.split("/")[2] ?? "");
@@ -29,7 +35,16 @@ async function start() {
     project = await get(projectPath(slug));
   } catch (error) {
     topBar({});
-    fill(main, h("section", { class: "message-panel" }, h("h1", {}, "That did not work"), h("p", { role: "alert" }, error.message), h("a", { class: "button", href: "/" }, "All projects")));
+    fill(
+      main,
+      h(
+        "section",
+        { class: "message-panel" },
+        h("h1", {}, "That did not work"),
+        h("p", { role: "alert" }, error.message),
+        h("a", { class: "button", href: "/" }, "All projects"),
+      ),
+    );
     return;
   }
   frame();
@@ -40,12 +55,31 @@ async function start() {
 function frame() {
   topBar({ title: "Dashboard" });
   document.title = `${project.title} · Dashboard · Candor`;
-  const pause = h("button", { type: "button", onclick: toggle }, project.paused ? "Start it again" : "Pause the project");
+  const pause = h(
+    "button",
+    { type: "button", onclick: toggle },
+    project.paused ? "Start it again" : "Pause the project",
+  );
   const state = h("span", { class: `tag ${project.paused ? "bad" : "good"}` }, project.paused ? "paused" : "running");
-  fill(main, h("div", { class: "head" }, h("h1", {}, project.title, " ", state),
-    h("div", { class: "actions" }, h("a", { class: "button", href: `/label/${slug}` }, "Label"), pause)),
-    h("nav", { "aria-label": "Views of the project" }, h("ul", { class: "views" },
-      Object.entries(VIEWS).map(([name, [title]]) => h("li", {}, h("a", { href: `#${name}` }, title))))), body);
+  fill(
+    main,
+    h(
+      "div",
+      { class: "head" },
+      h("h1", {}, project.title, " ", state),
+      h("div", { class: "actions" }, h("a", { class: "button", href: `/label/${slug}` }, "Label"), pause),
+    ),
+    h(
+      "nav",
+      { "aria-label": "Views of the project" },
+      h(
+        "ul",
+        { class: "views" },
+        Object.entries(VIEWS).map(([name, [title]]) => h("li", {}, h("a", { href: `#${name}` }, title))),
+      ),
+    ),
+    body,
+  );
 }
 
 async function toggle() {
@@ -73,10 +107,22 @@ async function show(moved) {
 async function load(view, content) {
   const again = async () => {
     try {
-      const nodes = await view({ slug, project, path: (rest) => projectPath(slug, rest), again, update: (changed) => { project = { ...project, ...changed }; } });
+      const nodes = await view({
+        slug,
+        project,
+        path: (rest) => projectPath(slug, rest),
+        again,
+        update: (changed) => {
+          project = { ...project, ...changed };
+        },
+      });
       fill(content, nodes);
     } catch (error) {
-      fill(content, h("p", { class: "problem", role: "alert" }, error.message), h("button", { type: "button", onclick: again }, "Try again"));
+      fill(
+        content,
+        h("p", { class: "problem", role: "alert" }, error.message),
+        h("button", { type: "button", onclick: again }, "Try again"),
+      );
       if (!error.status && error.name !== "Error") console.error(error);
     }
   };
