@@ -47,7 +47,8 @@ function annotators(list, names) {
       "p",
       { class: "hint" },
       "Reliability is the chance that a judgement says what its annotator holds. Side and agreement are log odds: 0 " +
-        "is no bias; the bar is the interval. Nobody is judged by whether they agree with the majority.",
+        "is no side, and going along with the user as often as the others do; the bar is the interval. Nobody is " +
+        "judged by whether they agree with the majority.",
     ),
     table({
       caption: "Annotators",
@@ -142,7 +143,7 @@ function traps(value) {
     { class: "block" },
     h("h3", {}, "Gold items"),
     h("p", {}, "Right in all: ", interval(value.overall, SHARE)),
-    table({ caption: "Gold items by kind", columns: ["What tempts", "Right", "Less than on plain ones"], rows }),
+    table({ caption: "Gold items by kind", columns: ["What tempts", "Right", "Difference from plain ones"], rows }),
   );
 }
 
