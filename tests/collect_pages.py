@@ -39,7 +39,7 @@ def person(
     Errors of its pages fail the test, but for those that hold the text ``expected``.
     """
     context = browser.new_context(base_url=site.url, **size, **options)
-    context.set_default_timeout(8_000)
+    context.set_default_timeout(20_000)
     if name is not None:
         sign_in(context, site, name)
     told = "for (const p of ['comparison', 'ranking', 'rating']) localStorage.setItem(`candor:read:%s:my-${p}`, 'yes')"
@@ -74,7 +74,7 @@ def open_task(context: BrowserContext, task: str) -> Page:
 
 def read_all(page: Page) -> None:
     """Goes through the responses as the page asks for it, by keyboard."""
-    for _ in range(20):
+    for _ in range(60):
         page.wait_for_timeout(60)
         if not page.locator(".why").inner_text().startswith("Read response"):
             return

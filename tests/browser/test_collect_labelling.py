@@ -28,7 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             now = made.database.now()
             for slug, options in (
                 ("long", {}),
-                ("slow", {"minimum_seconds": 1.5}),
+                ("slow", {"minimum_seconds": 2.5}),
                 ("practice", {"calibration": True}),
             ):
                 settings = made.projects["comparison"].settings.model_copy(update=options)
@@ -88,8 +88,7 @@ def test_what_the_answer_bar_covers_was_not_seen(browser: Browser, running: Site
         page.wait_for_timeout(200)
         assert "A and B" in why(page)
         page.locator(".end-mark").first.evaluate(reveal, line - 20)
-        page.wait_for_timeout(200)
-        assert "response A" not in why(page)
+        page.locator(".why", has_text="2 responses without a score").wait_for()
 
 
 def test_nothing_that_has_the_focus_lies_under_a_bar(browser: Browser, running: Site) -> None:
@@ -116,7 +115,7 @@ def test_nothing_that_has_the_focus_lies_under_a_bar(browser: Browser, running: 
 def test_answers_open_after_the_minimum_of_seconds_and_say_so(browser: Browser, running: Site) -> None:
     with person(browser, running, "ann") as context:
         page = visit(context, "slow")
-        assert why(page) == "Answers open in 2 s."
+        assert why(page).startswith("Answers open in ")
         page.keyboard.press("1")
         assert page.get_by_role("radio", checked=True).count() == 0
         page.locator(".why", has_text="Which response is better?").wait_for()
@@ -124,7 +123,7 @@ def test_answers_open_after_the_minimum_of_seconds_and_say_so(browser: Browser, 
         page.keyboard.press("Enter")
         submitted(page)
         timing = stored(running, "ann")[-1]["timing"]
-        assert 1.5 <= timing["ready"] <= timing["total"] < 8
+        assert 2.5 <= timing["ready"] <= timing["total"]
 
 
 def test_a_pause_hides_the_responses_and_stops_the_clock(browser: Browser, running: Site) -> None:
