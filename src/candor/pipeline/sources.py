@@ -16,6 +16,7 @@ from candor.datafiles import PromptFile, read_demonstrations, read_prompts
 from candor.errors import InputError
 from candor.preferences.containers import is_hub_name, open_source
 from candor.preferences.formats import ReadReport, read_comparisons
+from candor.preferences.formats.base import TOO_FEW
 from candor.preferences.pairing import pair_comparisons
 from candor.projects.reference import content_hash, parse_reference, project_labels
 from candor.recipe import ATLAS, ATLAS_CLEAN
@@ -182,7 +183,9 @@ def _comparison_file(source: str) -> ReadReport:
     if reference is None:
         return read_comparisons(source)
     labels = project_labels(reference, retests=False)
-    return ReadReport(comparisons=labels, rows=len(labels), format="collect")
+    kept = tuple(label for label in labels if len(label.responses) > 1)
+    single = tuple(row for row, label in enumerate(labels, start=1) if len(label.responses) == 1)
+    return ReadReport(comparisons=kept, rows=len(labels), dropped={TOO_FEW: single} if single else {}, format="collect")
 
 
 _demonstration_file = lru_cache(maxsize=8)(read_demonstrations)
