@@ -11,6 +11,7 @@ import pytest
 from candor import api
 from candor.errors import InputError
 from candor.pipeline import sources
+from candor.projects.backup import back_up, restore
 from candor.projects.database import open_database
 from candor.projects.reference import as_file, parse_reference
 from candor.projects.setup import find_project, list_members
@@ -84,9 +85,40 @@ def test_a_file_with_a_hash_in_its_name_is_a_file(folder: Path) -> None:
     odd.write_text("{}")
     assert parse_reference(odd) is None
     assert parse_reference("other#1.jsonl") is None
-    found = parse_reference("postgresql://me:secret@host/db#sample")
+    found = parse_reference("postgresql://me@host/db#sample")
     assert found is not None
-    assert found.name == "postgresql://me:***@host/db#sample"
+    assert (found.database, found.slug, found.name) == (
+        "postgresql://me@host/db",
+        "sample",
+        "postgresql://me@host/db#sample",
+    )
+
+
+@pytest.mark.parametrize("address", ["postgresql://me:secret@host/db", "postgresql://host/db?password=secret"])
+def test_a_password_is_written_into_no_result(folder: Path, world: Any, address: str) -> None:
+    source, out = f"{address}#sample", folder / "out"
+    for refused in (
+        lambda: api.audit_preferences(source, out=out),
+        lambda: api.run(world.recipe, out=out, overrides=[f"compare.file={source}"]),
+    ):
+        with pytest.raises(InputError, match="a password would be kept with the results") as caught:
+            refused()
+        assert "secret" not in str(caught.value)
+    assert not [path for path in folder.rglob("*") if path.is_file() and b"secret" in path.read_bytes()]
+
+
+def test_a_project_on_postgresql(folder: Path, postgresql_url: str, world: Any) -> None:
+    back_up(open_database(folder / "collect.db"), folder / "moved.zip")
+    restore(folder / "moved.zip", postgresql_url)
+    source = f"{postgresql_url}#sample"
+    here, there = (sources.comparison_file(name).comparisons for name in ("collect.db#sample", source))
+    assert here == there
+    assert sources.fingerprint("train", source, seed=0) == sources.fingerprint("train", "collect.db#sample", seed=0)
+    assert api.audit_preferences(source).document["source"] == source
+    (folder / "x.toml").write_text(
+        f'name = "x"\n[[stages]]\ntype = "compare"\nfile = "{source}"\n[[stages]]\ntype = "sft"\n'
+    )
+    assert load_recipe(folder / "x.toml").stages[0].file == source  # type: ignore[union-attr]
 
 
 def test_what_is_read_as_a_file_is_what_the_audit_sees(folder: Path) -> None:

@@ -165,7 +165,7 @@ def _postgresql(where: str) -> Engine:
 def shown_name(where: str) -> str:
     """The address of a database without its password."""
     try:
-        return make_url(where).render_as_string(hide_password=True)
+        return make_url(where).difference_update_query(["password"]).render_as_string(hide_password=True)
     except (ArgumentError, ValueError):
         return where.split("@")[-1]
 

@@ -31,7 +31,10 @@ class Reference:
 
 
 def parse_reference(source: str | Path) -> Reference | None:
-    """The project that a source names, or None where it is the name of a file (which may hold a ``#``)."""
+    """The project that a source names, or None where it is the name of a file (which may hold a ``#``).
+
+    Raises InputError for an address with a password: the names of sources are kept with results, which are passed on.
+    """
     text = str(source)
     database, mark, slug = text.rpartition("#")
     if not mark or not database or "/" in slug or Path(text).exists():
@@ -42,7 +45,22 @@ def parse_reference(source: str | Path) -> Reference | None:
         and not Path(database).is_file()
     ):
         return None
-    return Reference(database=database, slug=slug)
+    found = Reference(database=database, slug=slug)
+    if "://" in database and _has_password(database):
+        what = "a password would be kept with the results"
+        raise InputError(what, where=found.name, fix="leave it out, and put it into PGPASSWORD or ~/.pgpass")
+    return found
+
+
+def _has_password(address: str) -> bool:
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        url = make_url(address)
+    except (ArgumentError, ValueError):
+        return "@" in address  # whoever opens it will say what is wrong with it
+    return url.password is not None or "password" in url.query
 
 
 def project_labels(reference: Reference, *, retests: bool = True) -> tuple[Comparison, ...]:
