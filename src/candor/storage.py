@@ -82,10 +82,10 @@ def replacing(directory: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_file(path: Path) -> Iterator[Path]:
+def replacing_file(path: Path, *, mode: int = 0o644) -> Iterator[Path]:
     """Yields an empty file beside ``path`` that takes its place once the block is done and on the disk.
 
-    An earlier file stays as it is until then, and for good where the block fails.
+    An earlier file stays as it is until then, and for good where the block fails. ``mode``: who may read it then.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
@@ -95,7 +95,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
         yield unfinished
         with unfinished.open("rb") as handle:
             os.fsync(handle.fileno())
-        unfinished.chmod(0o644)  # mkstemp gives 0600; these are ordinary data files
+        unfinished.chmod(mode)  # mkstemp gives 0600, which ordinary data files are not
         unfinished.replace(path)
     except BaseException:
         unfinished.unlink(missing_ok=True)

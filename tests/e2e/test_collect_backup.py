@@ -207,3 +207,11 @@ def test_the_manifest_says_what_is_inside(labelled: Database, tmp_path: Path) ->
     with pytest.raises(InputError, match="no backup of this version"):
         restore(later, str(tmp_path / "x.db"))
     labelled.close()
+
+
+def test_others_on_the_machine_can_read_neither_the_database_nor_a_backup(labelled: Database, tmp_path: Path) -> None:
+    back_up(labelled, tmp_path / "one.zip")
+    restore(tmp_path / "one.zip", str(tmp_path / "again.db"))
+    for name in ("collect.db", "collect.db-wal", "one.zip", "again.db"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0, name
+    labelled.close()

@@ -20,7 +20,7 @@ import orjson
 from sqlalchemy import Connection, Table, func, insert, select, text
 
 from candor.errors import InputError
-from candor.projects.database import Database, open_database, sqlite_path
+from candor.projects.database import PRIVATE, Database, open_database, sqlite_path
 from candor.projects.schema import metadata
 from candor.storage import can_be_made, replacing_file, writing
 
@@ -37,7 +37,7 @@ class Saved:
 
 
 def back_up(database: Database, path: Path, *, force: bool = False) -> Saved:
-    """Writes everything, as it was at one moment, while others go on labelling.
+    """Writes everything, as it was at one moment, while others go on labelling; only the owner can read the file.
 
     Atomic. Raises InputError where the file is there (unless ``force``), StorageError where the disk does not let it.
     """
@@ -47,7 +47,7 @@ def back_up(database: Database, path: Path, *, force: bool = False) -> Saved:
     tables: dict[str, dict[str, Any]] = {}
     with (
         writing(path),
-        replacing_file(path) as unfinished,
+        replacing_file(path, mode=PRIVATE) as unfinished,
         zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as packed,
         database.reading() as connection,
     ):

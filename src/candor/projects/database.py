@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from candor.errors import InputError
-from candor.storage import StorageError, can_be_made, free_bytes, size
+from candor.storage import StorageError, can_be_made, free_bytes, size, writing
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -26,6 +26,8 @@ PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", f"bu
 """Readers never wait for the writer; a commit is on the disk before it is acknowledged."""
 
 CONNECTIONS = 12
+PRIVATE = 0o600
+"""Who may read a database and its backups: they hold people's names, and hashes of their passwords."""
 
 
 class Database:
@@ -114,6 +116,8 @@ def _connect(where: str, *, create: bool, clock: Callable[[], float]) -> Databas
                 "no such database", where=str(path), fix=f"candor collect serve --database {path} makes one"
             )
         can_be_made(path)
+        with writing(path):
+            path.touch(mode=PRIVATE)
     elif path.is_dir():
         raise InputError("is a directory", where=str(path), fix="name a file, such as collect.db")
     elif _begins(path) not in (b"", b"SQLite format 3\x00"):
