@@ -11,7 +11,6 @@ with the user), 40 side-swapped retests on the next. The clock is the applicatio
 from __future__ import annotations
 
 import argparse
-import asyncio
 import random
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from sqlalchemy import insert
 from bench.annotator_panel import Design, agreement_logit, length_logit
 from bench.annotator_power import ONE_OF_EACH, cell
 from bench.asgi_connection import AsgiConnection
-from bench.collect_client import Annotator
+from bench.collect_client import Annotator, run_apart
 from bench.collect_people import Person, an_item
 from candor.collect.app import create_app
 from candor.collect.quality.measured import FAULTS
@@ -114,7 +113,7 @@ def label_and_ask(roles: Counter[Person], design: Design, place: Path, seed: int
     database = open_database(place / "collect.db", create=True, clock=lambda: clock[0])
     _project(database, panel, design, seed)
     app = create_app(database, rng=random.Random(seed))
-    said = asyncio.run(_panel(app, panel, clock, design.judgements - again))
+    said = run_apart(_panel(app, panel, clock, design.judgements - again))
     database.close()
     return said
 

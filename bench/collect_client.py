@@ -13,9 +13,12 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 Answer = dict[str, Any]
 """By place: ``{"best": 0}``, ``{"order": [[1], [0, 2]]}`` or ``{"scores": [4, 2]}``."""
@@ -88,6 +91,12 @@ class Connection:
         if self._writer is not None:
             self._writer.close()
         self._reader = self._writer = None
+
+
+def run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """Runs a coroutine to its end in a thread of its own: the caller's may have a loop already (a browser's test)."""
+    with ThreadPoolExecutor(max_workers=1) as apart:
+        return apart.submit(asyncio.run, work).result()
 
 
 async def _chunks(reader: asyncio.StreamReader) -> Any:

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.collect_client import Annotator, Seconds, Sent, at_random
+from bench.collect_client import Annotator, Seconds, Sent, at_random, run_apart
 from bench.collect_load import fresh_database
 from bench.collect_project import PASSWORD, SLUG, Kept, check, make_project
 from bench.collect_server import HOST, ServerProcess
@@ -84,7 +84,7 @@ def kill_and_check(database: str, place: Path, *, kills: int, annotators: int, s
     server.start()
     start = time.perf_counter()
     try:
-        seconds, acknowledged = asyncio.run(_run(server, names, kills, random.Random(seed), between))
+        seconds, acknowledged = run_apart(_run(server, names, kills, random.Random(seed), between))
     finally:
         server.stop()
     return Killed(

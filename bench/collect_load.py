@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.collect_client import Annotator, Seconds, Sent, at_random
+from bench.collect_client import Annotator, Seconds, Sent, at_random, run_apart
 from bench.collect_project import PASSWORD, SLUG, Kept, check, make_project
 from bench.collect_server import HOST, ServerProcess
 from bench.postgresql_server import postgresql_server
@@ -106,7 +106,7 @@ def measure(load: Load, place: Path) -> Result:
         try:
             begun = resource.getrusage(resource.RUSAGE_SELF)
             cpu = _cpu(server)
-            seconds, acknowledged, wall = asyncio.run(run_annotators(names, server.port, load))
+            seconds, acknowledged, wall = run_apart(run_annotators(names, server.port, load))
             ended = resource.getrusage(resource.RUSAGE_SELF)
             server_cpu = _cpu(server) - cpu
         finally:

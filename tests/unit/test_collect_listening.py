@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from bench.collect_client import run_apart
+
 from candor.collect.serve import listening
 
 
@@ -27,4 +29,4 @@ def test_answers_are_not_held_back_by_nagle() -> None:
                 writer.close()
         return result
 
-    assert asyncio.run(nodelay()) == 1
+    assert run_apart(nodelay()) == 1
