@@ -142,6 +142,7 @@ def test_from_zero_to_a_reward_model(
     assert not first["reused"]
     assert trained(world, options)["reused"]
     judge(client, "sample", 3)
+    client.close()
     again = trained(world, options)
     assert again["compare"] > first["compare"]
     assert not again["reused"]
@@ -162,6 +163,7 @@ def test_the_second_start_finds_what_the_first_left(served: Served, tmp_path: Pa
     judge(client, "sample", 1)
     assert client.put("/api/session/password", json={"new": "a long enough password"}).status_code == 200
     name = {"name": "admin", "password": "a long enough password"}
+    client.close()
     served.stop(signal.SIGTERM)
     again = serve(tmp_path, "--database", "collect.db")
     try:
@@ -171,5 +173,6 @@ def test_the_second_start_finds_what_the_first_left(served: Served, tmp_path: Pa
         client.headers["X-CSRF-Token"] = signed_in.json()["csrf"]
         assert client.get("/api/projects/sample/mine").json()["done"] == 1
         assert len(client.get("/api/projects").json()["projects"]) == 3, "sample projects are made once"
+        client.close()
     finally:
         again.stop(signal.SIGTERM)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +21,7 @@ from candor.errors import InputError
 from candor.preferences.formats.writing import ENDINGS, Target
 from candor.projects.items import Added, ItemKind, add_items
 from candor.projects.setup import Project
+from candor.storage import StorageError
 
 router = APIRouter(prefix="/api/projects/{slug}", tags=["files"])
 
@@ -74,7 +77,7 @@ def export(
     assert ending in ENDINGS
     with tempfile.TemporaryDirectory(prefix="candor-") as folder:
         path = Path(folder) / f"labels{ending}"
-        with access.reading() as work:
+        with _unnamed(path), access.reading() as work:
             written = write_labels(work.connection, work.project, path, to=to, batch=batch, retests=retests, gold=gold)
         with access.writing() as work:
             work.log("project.export", slug, to=to, labels=written.comparisons)
@@ -93,12 +96,23 @@ def _project(access: Access) -> Project:
 
 
 def _imported(access: Access, project: Project, path: Path, kind: ItemKind | None) -> tuple[FileItems, Added]:
-    try:
+    with _unnamed(path):
         read = read_items(path, project, kind=kind)
-    except InputError as error:
-        where = error.where.replace(str(path), "the file")  # where it lay meanwhile is nobody's business
-        raise InputError(error.what.replace(str(path), "the file"), where=where, fix=error.fix) from error
-    with access.writing() as work:
-        added = add_items(work.connection, work.project, read.items, now=work.now)
-        work.log("items.import", project.slug, added=added.added, known=added.known)
+        with access.writing() as work:
+            added = add_items(work.connection, work.project, read.items, now=work.now)
+            work.log("items.import", project.slug, added=added.added, known=added.known)
     return read, added
+
+
+@contextmanager
+def _unnamed(path: Path) -> Iterator[None]:
+    """Errors about a file that is there for the moment do not say where: that is nobody's business."""
+    try:
+        yield
+    except StorageError:  # is logged, and told without a place
+        raise
+    except InputError as error:
+        if str(path) not in str(error):
+            raise
+        where = error.where.replace(str(path), "the file")
+        raise InputError(error.what.replace(str(path), "the file"), where=where, fix=error.fix) from error
