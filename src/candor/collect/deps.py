@@ -55,6 +55,7 @@ class Work:
 
     @property
     def project(self) -> Project:
+        """The project of the path. Raises ValueError for a route that is about none."""
         if self._project is None:
             raise ValueError("this route is about no project")
         return self._project

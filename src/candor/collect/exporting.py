@@ -27,7 +27,7 @@ def export_labels(
     gold: bool = False,
     force: bool = False,
 ) -> Written:
-    """Writes a project's standing labels to a file.
+    """Writes a project's standing labels to a file and returns what was written and what could not be.
 
     ``retests``: second looks too; ``gold``: answers to gold and calibration items too. Raises InputError where there is
     no label, the file is there (unless ``force``), or its ending is not known.
@@ -44,7 +44,10 @@ def export_labels(
 def write_labels(
     connection: Connection, project: Project, out: Path, *, to: Target, batch: int | None, retests: bool, gold: bool
 ) -> Written:
-    """Writes a project's standing labels to a new file. Raises InputError where there is none."""
+    """Writes a project's standing labels to a new file and returns what was written.
+
+    Raises InputError where there is none.
+    """
     kinds: tuple[ItemKind, ...] = ("main", "gold", "calibration") if gold else ("main",)
     labels = list(read_labels(connection, project.id, kinds=kinds, batch=batch, retests=retests))
     if not labels:

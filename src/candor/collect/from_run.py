@@ -31,7 +31,7 @@ def read_run(
     temperature: float = 1.0,
     tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> FileItems:
-    """Items for ``count`` of the prompts, each with different replies of the stages' policies, the stages in turn.
+    """Returns items for ``count`` of the prompts, each with different replies of the stages' policies in turn.
 
     Prompts that do not fit the model, or to which the policies have too few different replies, are left out and
     counted. Raises InputError for a stage without a policy and where no item is left.
@@ -87,7 +87,7 @@ def read_run(
 
 
 def prompts_of(run: Run, source: str | None) -> list[Prompt]:
-    """Prompts from a file, or those that the run's own training asks (never those of its audit)."""
+    """Returns prompts from a file, or those that the run's own training asks (never those of its audit)."""
     from candor.datafiles import read_prompts
     from candor.recipe import ATLAS
 

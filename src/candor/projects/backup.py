@@ -37,7 +37,9 @@ class Saved:
 
 
 def back_up(database: Database, path: Path, *, force: bool = False) -> Saved:
-    """Writes everything, as it was at one moment, while others go on labelling; only the owner can read the file.
+    """Writes everything, as it was at one moment, while others go on labelling, and returns what was written.
+
+    Only the owner can read the file.
 
     Atomic. Raises InputError where the file is there (unless ``force``), StorageError where the disk does not let it.
     """
@@ -67,7 +69,7 @@ def back_up(database: Database, path: Path, *, force: bool = False) -> Saved:
 
 
 def restore(path: Path, where: str) -> Saved:
-    """Makes a new database from a backup: all of it, or nothing.
+    """Makes a new database from a backup, all of it or nothing, and returns what the backup held.
 
     Raises InputError for a file that is no backup or is damaged, and where the database has something in it already.
     """

@@ -48,7 +48,7 @@ class Database:
         return "sqlite" if self.engine.dialect.name == "sqlite" else "postgresql"
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """The moment, in seconds since the epoch."""
         return self.clock()
 
     @contextmanager
@@ -90,7 +90,7 @@ class Database:
 def open_database(
     where: str | Path, *, create: bool = False, upgrade: bool = True, clock: Callable[[], float] = time.time
 ) -> Database:
-    """Opens a labelling database by its path or URL (``collect.db``, ``postgresql://user@host/name``).
+    """Returns a labelling database by its path or URL (``collect.db``, ``postgresql://user@host/name``).
 
     ``create`` makes one where there is none; ``upgrade`` brings the tables of an earlier version up to date. Raises
     InputError where there is none, where it is something else, and where the server cannot be reached.

@@ -103,7 +103,7 @@ class Added:
 
 
 def add_items(connection: Connection, project: Project, new: Iterable[NewItem], *, now: float) -> Added:
-    """Adds items to a project; those whose key it has already are counted and left as they are.
+    """Adds items to a project and returns how many; those whose key it has already are counted and left as they are.
 
     Raises InputError, and adds nothing, where one does not fit the task.
     """
@@ -218,7 +218,7 @@ def list_items(
     offset: int = 0,
     limit: int | None = None,
 ) -> list[Item]:
-    """Items in the order in which they were added."""
+    """The items in the order in which they were added."""
     query = select(items).where(items.c.project_id == project_id).order_by(items.c.id)
     if kind is not None:
         query = query.where(items.c.kind == kind)
@@ -245,7 +245,7 @@ def find_item(connection: Connection, project_id: int, item_id: int) -> Item:
 
 
 def change_item(connection: Connection, project: Project, item_id: int, changes: Mapping[str, Any]) -> Item:
-    """Changes ``active``, ``overlap``, ``batch``, ``pool`` or ``gold``. Raises InputError for anything else."""
+    """Changes ``active``, ``overlap``, ``batch``, ``pool`` or ``gold``; returns it. Raises InputError otherwise."""
     item = find_item(connection, project.id, item_id)
     unknown = next((name for name in changes if name not in ("active", "overlap", "batch", "pool", "gold")), None)
     if unknown is not None:

@@ -26,7 +26,7 @@ class Pay:
 
 
 def expected_minutes(item: Item, settings: Settings) -> float:
-    """Minutes to read prompt and responses once and to decide."""
+    """The minutes that it takes to read prompt and responses once and to decide."""
     characters = sum(len(m.content) for m in item.prompt.messages) + sum(len(r.text) for r in item.responses)
     return characters / WORD / settings.words_per_minute + settings.seconds_per_judgement / 60
 

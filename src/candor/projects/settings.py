@@ -61,7 +61,7 @@ class Settings(BaseModel):
 
 
 def read_settings(raw: Any, *, where: str = "settings") -> Settings:
-    """Settings from JSON values. Raises InputError that names the field."""
+    """Returns settings from JSON values. Raises InputError that names the field."""
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:

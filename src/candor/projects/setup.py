@@ -60,7 +60,7 @@ def create_project(
     seed: int = 0,
     now: float,
 ) -> Project:
-    """Makes a project. Raises InputError for a slug that is taken or no slug, and for an unknown task."""
+    """Makes a project and returns it. Raises InputError for a slug that is taken or none, and for an unknown task."""
     if not _SLUG.fullmatch(slug):
         raise InputError(
             "not a project's short name", where=slug[:100], fix="lower-case letters, digits, - and _, at most 80"
@@ -113,7 +113,10 @@ CHANGEABLE = ("title", "instructions", "settings", "batch", "paused", "archived"
 
 
 def change_project(connection: Connection, project: Project, changes: Mapping[Any, Any]) -> Project:
-    """Changes a project; ``settings`` may hold only those that change. Raises InputError for what cannot be changed."""
+    """Changes a project and returns it; ``settings`` may hold only those that change.
+
+    Raises InputError for what cannot be changed.
+    """
     unknown = next((name for name in changes if name not in CHANGEABLE), None)
     if unknown is not None:
         raise InputError("cannot be changed", where=f"field '{unknown}'", fix=f"one of {', '.join(CHANGEABLE)}")
@@ -146,7 +149,9 @@ def add_member(
     cap: int | None = None,
     now: float,
 ) -> Member:
-    """Lets an account take part, or brings it back; ``handle`` is a neutral name in exports (a01, a02, ...) by default.
+    """Lets an account take part, or brings it back, and returns its membership.
+
+    ``handle`` is a neutral name in exports (a01, a02, ...) by default.
 
     Raises InputError for a pool that the project does not have.
     """

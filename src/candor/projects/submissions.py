@@ -112,7 +112,7 @@ class Receipt:
 
 
 def submit(connection: Connection, project: Project, member: Member, sent: Sent, *, now: float) -> Receipt:
-    """Stores an answer or a skip; the same one again changes nothing and is answered alike.
+    """Stores an answer or a skip and returns its receipt; the same one again changes nothing and is answered alike.
 
     An answer whose lease ran out counts where the item still has room and is kept as surplus where not; so is another
     answer to a task that has one. Raises NotFound for a task of somebody else, Conflict where the id stands for
@@ -157,10 +157,10 @@ def submit(connection: Connection, project: Project, member: Member, sent: Sent,
 def undo(
     connection: Connection, project: Project, member: Member, submission_id: str, undo_id: str, *, now: float
 ) -> Task:
-    """Takes one's own submission back and gives its task again; both stay on record.
+    """Takes one's own submission back and returns its task, leased again; both stay on record.
 
     Raises NotFound for a submission of somebody else, Conflict where it was taken back before, is not among the last
-    ten, or where others have labelled the item in the meantime.
+    ten, or where others have labelled the item in the meantime, InputError for an id that is none.
     """
     if not _ID.fullmatch(undo_id):
         raise InputError("expected 16 to 64 letters, digits, - and _", where="field 'submission_id'")

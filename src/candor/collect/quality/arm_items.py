@@ -60,7 +60,7 @@ def asked(claims: Claims, seed: int = 0) -> Iterator[Asked]:
 
 
 def arm_item(one: Asked, *, seed: int = 0, overlap: int | None = None, batch: int | None = None) -> NewItem:
-    """The item of one question."""
+    """The item of one question. Raises InputError where a reply's wording would give the belief away."""
     key = f"arm/{one.believing.question}"
     agrees = random.Random(f"order {seed} {key}").randrange(2)
     texts = [one.believing.states_truth, one.believing.states_falsehood]

@@ -20,7 +20,9 @@ class ClaimRow:
 
 
 def claims_of(rows: Sequence[ClaimRow], *, where: str = "claims") -> Claims:
-    """Claims from rows. Raises InputError for an empty field, a belief that is the truth, and a question that repeats.
+    """Returns claims from rows.
+
+    Raises InputError for an empty field, a belief that is the truth, and a question that repeats.
 
     A claim is named by its question, so that the same rows again make the same items.
     """

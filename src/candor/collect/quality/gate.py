@@ -78,7 +78,7 @@ def gate(
     batch: int | None = None,
     describe: Remembered | None = None,
 ) -> Release:
-    """Puts a batch to the gate: its answers (gold among them), and what its annotators did."""
+    """Puts a batch (its answers, gold among them, and what its annotators did) to the gate and returns every check."""
     survey = surveyed(judged, describe=describe)
     return Release(batch=batch, checks=tuple(_checks(survey, judged, settings, workers)))
 
@@ -312,7 +312,7 @@ def gate_document(release: Release) -> dict[str, Any]:
 
 
 def limits_json(limits: Limits) -> dict[str, Any] | None:
-    """Limits as JSON values; None where there is no estimate and no observation."""
+    """Returns limits as JSON values; None where there is no estimate and no observation."""
     if not limits.n and not math.isfinite(limits.estimate):
         return {"estimate": None, "low": None, "high": None, "n": 0}
     values = {name: getattr(limits, name) for name in ("estimate", "low", "high")}

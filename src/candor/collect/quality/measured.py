@@ -63,11 +63,12 @@ class Annotator:
 
     @property
     def reasons(self) -> list[str]:
-        """Flags and remarks in words."""
+        """The flags and remarks in words."""
         return [FAULTS[flag] for flag in self.flags] + [REMARKS[remark] for remark in self.remarks]
 
     @property
     def verdict(self) -> Verdict:
+        """A concern where anything is flagged, a note where anything is remarked on."""
         if self.flags:
             return Verdict.CONCERN
         if self.judgements < FEWEST_JUDGED:

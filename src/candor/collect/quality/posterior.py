@@ -75,7 +75,7 @@ def beta_posterior(successes: float, n: float, usual: Bulk | None = None) -> Lim
 
 
 def transformed(limits: Limits, function: Callable[[float], float]) -> Limits:
-    """Limits on another, increasing scale."""
+    """Returns limits on another, increasing scale."""
     estimate, low, high = (function(v) if math.isfinite(v) else v for v in (limits.estimate, limits.low, limits.high))
     return Limits(estimate=estimate, low=low, high=high, n=limits.n)
 

@@ -37,7 +37,7 @@ class Account:
 def create_account(
     connection: Connection, name: str, role: RoleName, *, password: str | None = None, now: float
 ) -> Account:
-    """Makes an account. Raises InputError for a name that is taken or no name, and for a weak password."""
+    """Makes an account and returns it. Raises InputError for a name that is taken or none, and for a weak password."""
     name = checked_name(name)
     if role not in ROLE_NAMES:
         raise InputError(f"unknown role '{role}'", where=f"account '{name}'", fix=f"one of {', '.join(ROLE_NAMES)}")
@@ -83,7 +83,7 @@ def list_accounts(connection: Connection) -> list[Account]:
 
 
 def change_account(connection: Connection, account: Account, changes: Mapping[str, Any], *, now: float) -> Account:
-    """Changes ``role`` or ``active`` and signs the account out everywhere: its rights have changed.
+    """Changes ``role`` or ``active``, signs the account out everywhere (its rights have changed) and returns it.
 
     Raises InputError for anything else, and where no active admin would be left.
     """

@@ -83,7 +83,7 @@ def describe(connection: Connection, token: str, *, now: float) -> Mapping[str, 
 def accept(
     connection: Connection, token: str, *, name: str | None = None, password: str | None = None, now: float
 ) -> Account:
-    """Uses a link up: makes the account and its membership, or signs in the account that it is for.
+    """Uses a link up and returns the account: a new one with its membership, or the one that the link is for.
 
     Raises InputError where the link does not work, or where name or password do not do; it then still works.
     """
