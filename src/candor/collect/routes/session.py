@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from sqlalchemy import Connection
 from starlette.responses import Response
 
 from candor.collect.deps import COOKIE, SignedIn, Site
@@ -43,10 +44,7 @@ def sign_in(request: Request, body: SignIn) -> Response:
     with site.database.writing() as connection:
         account = accounts.account_of(connection, found[0])
         log.record(connection, "session.sign_in", account_id=account.id, now=now)
-        old = request.cookies.get(COOKIE)
-        if old:
-            sessions.revoke_session(connection, old, now=now)
-        token, csrf = sessions.open_session(connection, account.id, now=now)
+        token, csrf = _new_session(connection, request, account, now)
     return _signed_in(site, account, token, csrf)
 
 
@@ -96,10 +94,7 @@ def accept(request: Request, body: Accept) -> Response:
     with site.database.writing() as connection:
         account = invitations.accept(connection, body.token, name=body.name, password=body.password, now=now)
         log.record(connection, "invitation.accept", account_id=account.id, now=now)
-        old = request.cookies.get(COOKIE)
-        if old:
-            sessions.revoke_session(connection, old, now=now)
-        token, csrf = sessions.open_session(connection, account.id, now=now)
+        token, csrf = _new_session(connection, request, account, now)
     return _signed_in(site, account, token, csrf)
 
 
@@ -117,6 +112,14 @@ def change_password(access: SignedIn, body: NewPassword) -> Response:
         work.log("account.password", name)
         token, csrf = sessions.open_session(work.connection, work.account.id, now=work.now)
         return _signed_in(access.site, work.account, token, csrf)
+
+
+def _new_session(connection: Connection, request: Request, account: Account, now: float) -> tuple[str, str]:
+    """A session in place of the one that the browser may have brought, which ends."""
+    old = request.cookies.get(COOKIE)
+    if old:
+        sessions.revoke_session(connection, old, now=now)
+    return sessions.open_session(connection, account.id, now=now)
 
 
 def _signed_in(site: Site, account: Account, token: str, csrf: str) -> Response:
