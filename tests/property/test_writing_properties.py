@@ -13,13 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from any_comparison import comparisons, text
+from any_comparison import comparisons, orders, text
 from candor.preferences.formats import TARGETS, Target, convert_comparisons, read_comparisons
 from candor.preferences.formats.as_rows import two_by_two, unreadable
-from candor.records import Comparison, Message
+from candor.preferences.formats.hh import TURN_INSIDE
+from candor.records import Choice, Comparison, Message, Ranking, Ratings
 
 TWO_BY_TWO = ("trl", "trl-chat", "hh", "pairs", "chatbot-arena", "pku-saferlhf", "shp", "summarize-from-feedback")
 """Formats of two responses a row: what a format cannot hold is counted by the pair, elsewhere by the comparison."""
+
+RANKINGS = ("nectar", "oasst", "oasst-trees")
+RATINGS = ("ratings", "distilabel", "ultrafeedback", "ultrafeedback-binarized", "summarize-from-feedback-axes")
 
 visible = st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=12).filter(str.strip)
 
@@ -45,6 +49,23 @@ def asked(draw: st.DrawFn) -> tuple[Message, ...]:
     return tuple(draw(st.lists(st.builds(Message, role=roles, content=text), max_size=3)))
 
 
+@st.composite
+def fitting(draw: st.DrawFn, found: Comparison, to: str) -> Comparison:
+    """A judgement of the kind that the format holds, about what it holds."""
+    count, message = len(found.responses), Message(role="user", content="POST: It sleeps.\n\nTL;DR:")
+    found = replace(found, prompt=replace(found.prompt, messages=(message,)), shown_order=tuple(range(count)))
+    if to in RANKINGS:
+        return replace(found, judgement=Ranking(order=draw(orders(count))))
+    if to in RATINGS and to != "ultrafeedback-binarized":
+        scores = draw(st.lists(st.floats(1, 5), min_size=count, max_size=count))
+        return replace(found, judgement=Ratings(scores=tuple(scores)))
+    found = replace(found, responses=found.responses[:2], shown_order=draw(st.sampled_from([(0, 1), (1, 0)])))
+    if to in RATINGS:
+        return replace(found, judgement=Ratings(scores=draw(st.tuples(st.floats(1, 5), st.floats(1, 5)))))
+    best, strength = draw(st.integers(0, 1)), float(draw(st.integers(1, 3)))
+    return replace(found, judgement=Choice(best=best, strength=strength))
+
+
 def told(found: Comparison) -> Counter[object]:
     """What is said of each two responses, whatever their order; white space around texts is no part of a transcript."""
     messages = tuple((m.role, m.content.strip()) for m in found.prompt.messages)
@@ -65,6 +86,9 @@ def test_nothing_is_made_up_and_nothing_lost_in_silence(folder: Path, to: Target
     found = data.draw(comparisons(visible | text, distinct=True))
     found = replace(found, prompt=replace(found.prompt, messages=data.draw(asked())))
     hypothesis.assume(len({r.text.strip() for r in found.responses}) == len(found.responses))
+    fits = all(response.text.strip() for response in found.responses) and data.draw(st.booleans())
+    if fits:
+        found = data.draw(fitting(found, to))
     path = folder / f"{to}.jsonl"
     written = convert_comparisons(path, [found], to=to)
     back: Counter[object] = Counter()
@@ -73,6 +97,8 @@ def test_nothing_is_made_up_and_nothing_lost_in_silence(folder: Path, to: Target
             back += told(comparison)
     whole, lost = told(found), sum(written.dropped.values())
     assert not back - whole
+    if fits:
+        assert (back, lost) == (whole, 0) or TURN_INSIDE in written.dropped
     if to.startswith("trl"):
         return  # tests/property/test_formats_properties.py counts there
     if to in TWO_BY_TWO and lost != 1:
