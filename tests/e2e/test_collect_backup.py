@@ -89,31 +89,45 @@ def test_there_and_back_between_kinds_of_database(labelled: Database, tmp_path: 
     labelled.close()
 
 
-def test_a_backup_is_of_one_moment_while_others_go_on(labelled: Database, tmp_path: Path) -> None:
+def test_a_backup_is_of_one_moment_while_others_go_on(
+    labelled: Database, tmp_path: Path, any_database_url: str
+) -> None:
+    busy = labelled
+    if "://" in any_database_url:
+        back_up(labelled, tmp_path / "first.zip")
+        restore(tmp_path / "first.zip", any_database_url)
+        busy = open_database(any_database_url)
     stop = threading.Event()
 
     def work() -> None:
-        with labelled.reading() as connection:
+        with busy.reading() as connection:
             project = find_project(connection, "sample")
             members = list_members(connection, project.id)
         for seed in range(1_000):
             if stop.is_set():
                 return
-            label(labelled, project, members, 1, seed=1_000 + seed)
+            label(busy, project, members, 1, seed=1_000 + seed)
 
     others = threading.Thread(target=work)
     others.start()
     try:
         for number in range(5):
-            back_up(labelled, tmp_path / f"{number}.zip")
+            back_up(busy, tmp_path / f"{number}.zip")
             restore(tmp_path / f"{number}.zip", str(tmp_path / f"{number}.db"))
             found = open_database(tmp_path / f"{number}.db")
             rows = contents(found)
             found.close()
-            assert {row.task_id for row in named(rows, "submissions")} <= {row.id for row in named(rows, "tasks")}
+            tasks = {task.id: task for task in named(rows, "tasks")}
+            answered = {given.task_id for given in named(rows, "submissions")}
+            assert answered <= set(tasks)
+            assert answered == {task.id for task in tasks.values() if task.state in ("done", "skipped")}
+            labels = sum(item.labels for item in named(rows, "items"))
+            assert labels == sum(task.counted for task in tasks.values())
     finally:
         stop.set()
         others.join()
+    if busy is not labelled:
+        busy.close()
     labelled.close()
 
 
