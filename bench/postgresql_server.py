@@ -119,9 +119,12 @@ def _programs(place: Path, user: dict[str, Any]) -> Path:
         if not user:
             raise
         copy = place / "programs"  # an installation under /root, say
-        shutil.copytree(installed, copy, symlinks=True)
+        for folder in (installed, installed.parents[1] / f"{PACKAGE}.libs"):  # its libraries are found from its place
+            if folder.is_dir():
+                shutil.copytree(folder, copy / folder.relative_to(installed.parents[1]), symlinks=True)
         subprocess.run(["chown", "-R", f"{user['user']}:{user['group']}", str(copy)], check=True)
-        installed = copy
+        installed = copy / PACKAGE / installed.name
+        subprocess.run([str(installed / "bin" / "postgres"), "--version"], check=True, capture_output=True, **user)
     return installed / "bin"
 
 

@@ -159,6 +159,6 @@ def site(folder: Path, **options: Any) -> Iterator[Site]:
     clock = Clock()
     database = open_database(folder / "collect.db", create=True, clock=clock)
     projects = fill(database, **options)
-    with served(database) as url:
+    with served(database, throttled=False) as url:
         yield Site(url=url, database=database, clock=clock, projects=projects)
     database.close()

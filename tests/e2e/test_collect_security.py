@@ -140,6 +140,16 @@ def test_one_address_cannot_try_many_names(site: Site) -> None:
     assert found[0] == 422
 
 
+def test_one_account_cannot_flood_the_server(site: Site) -> None:
+    with collect_site.served(site.database) as url, httpx.Client(base_url=url) as client:
+        token, _ = site.session("ann")
+        client.cookies.set("candor_session", token)
+        found = [client.get(MINE).status_code for _ in range(200)]
+        assert found[:50] == [200] * 50
+        assert 429 in found
+        assert httpx.get(f"{url}{MINE}", cookies={"candor_session": site.session("bob")[0]}).status_code == 200
+
+
 def test_an_unknown_name_takes_as_long_and_says_the_same(site: Site) -> None:
     client = site.client()
     seconds: dict[str, list[float]] = {"ann": [], "nobody": []}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import types
+from pathlib import Path
+
 import psycopg
 import pytest
-from bench.postgresql_server import PostgresqlServer, postgresql_server
+from bench.postgresql_server import PACKAGE, PostgresqlServer, postgresql_server
 
 
 def test_it_is_postgresql(postgresql_url: str) -> None:
@@ -30,3 +35,20 @@ def test_a_server_leaves_nothing_behind() -> None:
             assert connection.execute("SHOW fsync").fetchone() == ("on",)
     assert server.process.returncode == 0
     assert not place.exists()
+
+
+def test_it_runs_from_where_only_root_may_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a checkout below a directory of root's own: the programs are copied, with the libraries beside them."""
+    found = importlib.util.find_spec(PACKAGE)
+    assert found is not None
+    assert found.submodule_search_locations
+    installed = Path(found.submodule_search_locations[0])
+    hidden = tmp_path / "hidden"
+    newest = max(installed.glob("pginstall*"), key=lambda path: path.name)
+    shutil.copytree(newest, hidden / PACKAGE / newest.name, symlinks=True)
+    shutil.copytree(installed.with_name(f"{PACKAGE}.libs"), hidden / f"{PACKAGE}.libs", symlinks=True)
+    hidden.chmod(0o700)
+    spec = types.SimpleNamespace(submodule_search_locations=[str(hidden / PACKAGE)])
+    monkeypatch.setattr("bench.postgresql_server.importlib.util.find_spec", lambda _: spec)
+    with postgresql_server(durable=False) as server, psycopg.connect(server.url()) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
