@@ -40,7 +40,6 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/api/projects/{slug}/submissions/{submission_id}/undo"): {"submission_id": "1" * 20},
     ("POST", "/api/projects/{slug}/gold"): {"count": 1},
     ("POST", "/api/projects/{slug}/arm"): {"count": 1},
-    ("POST", "/api/projects/{slug}/import-run"): {"run": "default-seed0"},
 }
 PATHS = {"slug": "my-comparison", "name": "bob", "item_id": "1", "invitation_id": "1", "token_id": "1",
          "submission_id": "0" * 20}  # fmt: skip
