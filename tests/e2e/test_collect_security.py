@@ -13,6 +13,8 @@ import pytest
 from sqlalchemy import select
 
 import collect_site
+from candor.errors import InputError
+from candor.projects import setup
 from candor.projects.accounts import accounts, invitations, sessions
 from candor.projects.schema import api_tokens
 from candor.projects.schema import sessions as session_table
@@ -256,3 +258,33 @@ def test_hostile_texts_are_texts(shared: Site) -> None:
         assert client.put(f"/api/projects/my-comparison/members/{text}", json={}).status_code in (404, 422)
         assert client.post("/api/session", json={"name": text, "password": text}).status_code in (401, 422, 429)
     assert client.get("/api/projects/my-comparison").json()["counts"]["items"] == 6, "nothing was dropped"
+
+
+def test_a_link_of_somebody_who_was_let_go_opens_nothing(site: Site) -> None:
+    lea, ada, nobody = site.client("lea"), site.client("ada"), site.client()
+    link = lea.post("/api/projects/my-comparison/invitations", json={}).json()["path"].partition("#")[2]
+    assert nobody.post("/api/session/link", json={"token": link}).status_code == 200, "the control"
+    assert ada.patch("/api/accounts/lea", json={"active": False}).status_code == 200
+    new = {"token": link, "name": "eve", "password": "long enough a password"}
+    assert nobody.post("/api/session/accept", json=new).status_code == 422
+    assert ada.get("/api/projects/my-comparison/invitations").json()["invitations"] == []
+
+
+def test_a_new_password_ends_sign_in_links_too(site: Site) -> None:
+    ada = site.client("ada")
+    link = ada.post("/api/accounts/ann/link").json()["path"].partition("#")[2]
+    assert site.client().post("/api/session/link", json={"token": link}).status_code == 200, "the control"
+    changed = site.client("ann").put("/api/session/password", json={"old": PASSWORD, "new": "a much better password"})
+    assert changed.status_code == 200
+    assert site.client().post("/api/session/accept", json={"token": link}).status_code == 422
+
+
+def test_a_handle_is_one_members(site: Site) -> None:
+    project = site.projects["comparison"]
+    with site.database.writing() as connection:
+        made = [accounts.create_account(connection, name, "annotator", now=0.0) for name in ("x", "y", "z")]
+        taken = setup.add_member(connection, project, made[0].id, handle="a06", now=0.0)
+        drawn = setup.add_member(connection, project, made[1].id, now=0.0)
+        assert (taken.handle, drawn.handle) == ("a06", "a07"), "a06 would have been next"
+        with pytest.raises(InputError, match="another member"):
+            setup.add_member(connection, project, made[2].id, handle="a06", now=0.0)

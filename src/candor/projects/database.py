@@ -123,7 +123,11 @@ def _connect(where: str, *, create: bool, clock: Callable[[], float]) -> Databas
     elif _begins(path) not in (b"", b"SQLite format 3\x00"):
         raise InputError("is no SQLite database", where=str(path), fix="name another file")
     engine = create_engine(
-        f"sqlite:///{path}", pool_size=CONNECTIONS, max_overflow=30, connect_args={"check_same_thread": False}
+        f"sqlite:///{path}",
+        pool_size=CONNECTIONS,
+        max_overflow=30,
+        connect_args={"check_same_thread": False},
+        hide_parameters=True,  # an error in the log says what failed, not the hash or the text that was to be stored
     )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -158,7 +162,12 @@ def _postgresql(where: str) -> Engine:
         ) from error
     try:
         return create_engine(
-            url, pool_size=CONNECTIONS, max_overflow=8, pool_pre_ping=False, isolation_level="READ COMMITTED"
+            url,
+            pool_size=CONNECTIONS,
+            max_overflow=8,
+            pool_pre_ping=False,
+            isolation_level="READ COMMITTED",
+            hide_parameters=True,
         )
     except ModuleNotFoundError as error:
         raise InputError(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from candor.errors import InputError
@@ -153,21 +154,25 @@ def add_member(
 
     ``handle`` is a neutral name in exports (a01, a02, ...) by default.
 
-    Raises InputError for a pool that the project does not have.
+    Raises InputError for a pool that the project does not have, and for a handle that is somebody else's.
     """
     check_pool(project, pool)
+    # Two who join at once get one handle each: the second waits here until the first is in.
+    connection.execute(select(projects.c.id).where(projects.c.id == project.id).with_for_update(key_share=True))
     found = find_member(connection, project.id, account_id)
     if found is not None:
-        change_member(connection, project, found, {"active": True} | ({"pool": pool} if pool else {}))
+        given = {"pool": pool, "cap": cap}
+        changes = {"active": True} | {name: value for name, value in given.items() if value is not None}
+        change_member(connection, project, found, changes)
     else:
-        count = connection.execute(
-            select(func.count()).select_from(members).where(members.c.project_id == project.id)
-        ).scalar_one()
+        taken = [member.handle for member in list_members(connection, project.id)]
+        if handle in taken:
+            raise InputError("another member has this name in exports", where=handle, fix="choose another")
         connection.execute(
             insert(members).values(
                 project_id=project.id,
                 account_id=account_id,
-                handle=handle or f"a{count + 1:02d}",
+                handle=handle or next(name for n in count(len(taken) + 1) if (name := f"a{n:02d}") not in taken),
                 pool=pool,
                 cap=cap,
                 joined_at=now,

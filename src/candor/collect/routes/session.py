@@ -11,7 +11,7 @@ from candor.collect.errors import Json, Refused
 from candor.collect.routes.shapes import Accept, LinkToken, NewPassword, SignIn
 from candor.projects.accounts import accounts, invitations, log, sessions
 from candor.projects.accounts.accounts import Account
-from candor.projects.accounts.passwords import verify_password
+from candor.projects.accounts.passwords import renewed, verify_password
 from candor.projects.setup import list_projects
 
 router = APIRouter(prefix="/api", tags=["session"])
@@ -37,11 +37,17 @@ def sign_in(request: Request, body: SignIn) -> Response:
     site.sign_ins.take(name, now=now, what="too many attempts to sign in under this name")
     with site.database.reading() as connection:
         found = accounts.password_hash(connection, name)
-    right = verify_password(found[1] if found else None, body.password)
-    if found is None or not right:
+    stored = found[1] if found else None
+    right = verify_password(stored, body.password)
+    if found is None or stored is None or not right:
         raise Refused(401, "name or password is wrong")
+    new_hash = renewed(stored, body.password)
     site.sign_ins.forget(name)
     with site.database.writing() as connection:
+        if accounts.password_hash(connection, name, hold=True) != found:  # changed while it was compared
+            raise Refused(401, "name or password is wrong")
+        if new_hash is not None:
+            accounts.keep_hash(connection, found[0], new_hash)
         account = accounts.account_of(connection, found[0])
         log.record(connection, "session.sign_in", account_id=account.id, now=now)
         token, csrf = _new_session(connection, request, account, now)

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from candor.errors import InputError
-from candor.projects.accounts.passwords import hash_password, needs_rehash, verify_password
+from candor.projects.accounts.passwords import hash_password
 from candor.projects.accounts.sessions import revoke_sessions
-from candor.projects.schema import accounts
+from candor.projects.schema import accounts, invitations
 
 RoleName = Literal["admin", "lead", "annotator"]
 ROLE_NAMES: tuple[RoleName, ...] = get_args(RoleName)
@@ -92,39 +92,54 @@ def change_account(connection: Connection, account: Account, changes: Mapping[st
         raise InputError("cannot be changed", where=f"field '{unknown}'", fix="role or active")
     if changes.get("role", account.role) not in ROLE_NAMES:
         raise InputError("unknown role", where="field 'role'", fix=f"one of {', '.join(ROLE_NAMES)}")
+    if not changes:
+        return account
+    admins = _held_admins(connection)
+    account = account_of(connection, account.id)  # as it is now that no other change of admins can happen
     stays = changes.get("role", account.role) == "admin" and changes.get("active", account.active)
-    if account.role == "admin" and account.active and not stays and _active_admins(connection) < 2:
+    if admins == [account.id] and not stays:
         raise InputError("the last admin has to stay one", where=account.name, fix="make another admin first")
-    if changes:
-        connection.execute(update(accounts).where(accounts.c.id == account.id).values(**changes))
-        revoke_sessions(connection, account.id, now=now)
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(**changes))
+    _sign_out(connection, account.id, now=now)
     return account_of(connection, account.id)
 
 
 def set_password(connection: Connection, account: Account, password: str, *, now: float) -> None:
     """Sets a password and signs the account out everywhere. Raises InputError for a weak one."""
-    hashed = hash_password(password)
-    connection.execute(update(accounts).where(accounts.c.id == account.id).values(password_hash=hashed))
-    revoke_sessions(connection, account.id, now=now)
+    keep_hash(connection, account.id, hash_password(password))
+    _sign_out(connection, account.id, now=now)
 
 
-def password_hash(connection: Connection, name: str) -> tuple[int, str | None] | None:
-    """Id and hash of an active account, or None: read before the slow comparison, which needs no transaction."""
+def keep_hash(connection: Connection, account_id: int, hashed: str) -> None:
+    """Stores the hash of a password: of a new one, or of the same one made with today's settings."""
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(password_hash=hashed))
+
+
+def password_hash(connection: Connection, name: str, *, hold: bool = False) -> tuple[int, str | None] | None:
+    """Id and hash of an active account, or None: read before the slow comparison, which needs no transaction.
+
+    ``hold``: neither changes until the transaction ends.
+    """
     query = select(accounts.c.id, accounts.c.password_hash).where(
         accounts.c.name == name.strip().lower()[:80], accounts.c.active
     )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(query.with_for_update(key_share=True) if hold else query).one_or_none()
     return None if row is None else (row.id, row.password_hash)
 
 
-def rehashed(stored: str, password: str) -> str | None:
-    """A new hash where the stored one was made with weaker settings."""
-    return hash_password(password) if needs_rehash(stored) and verify_password(stored, password) else None
+def _sign_out(connection: Connection, account_id: int, *, now: float) -> None:
+    """Ends the sessions of an account, and links that would begin others."""
+    revoke_sessions(connection, account_id, now=now)
+    unused = invitations.c.used_at.is_(None) & invitations.c.revoked_at.is_(None)
+    connection.execute(
+        update(invitations).where(invitations.c.for_account == account_id, unused).values(revoked_at=now)
+    )
 
 
-def _active_admins(connection: Connection) -> int:
-    query = select(func.count()).where(accounts.c.role == "admin", accounts.c.active)
-    return connection.execute(query).scalar_one()
+def _held_admins(connection: Connection) -> list[int]:
+    """The active admins, who stay what they are until the transaction ends: two cannot demote each other at once."""
+    query = select(accounts.c.id).where(accounts.c.role == "admin", accounts.c.active).order_by(accounts.c.id)
+    return list(connection.execute(query.with_for_update(key_share=True)).scalars())
 
 
 def _account(row: Mapping[Any, Any]) -> Account:

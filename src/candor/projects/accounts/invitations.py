@@ -11,7 +11,7 @@ from candor.errors import InputError
 from candor.projects.accounts.accounts import RANK, Account, RoleName, account_of, create_account, set_password
 from candor.projects.accounts.secrets import new_token, stored
 from candor.projects.schema import invitations, projects
-from candor.projects.setup import Project, add_member, check_pool, find_project
+from candor.projects.setup import Project, add_member, check_pool, find_member, find_project
 
 DAYS = 7.0
 LONGEST_DAYS = 90.0
@@ -32,8 +32,8 @@ def invite(
 
     Raises InputError for a role above that of whoever invites, a pool that the project does not have, odd days.
     """
-    if by is not None and RANK[role] > RANK[by.role]:
-        raise InputError(f"cannot invite as {role}", where="field 'role'", fix=f"at most {by.role}")
+    if by is not None and not _may_invite(by.role, role):
+        raise InputError(f"cannot invite as {role}", where="field 'role'", fix="ask an admin")
     if pool is not None and project is None:
         raise InputError("a pool belongs to a project", where="field 'pool'", fix="name the project")
     if project is not None:
@@ -46,7 +46,7 @@ def sign_in_link(
     connection: Connection, account: Account, *, by: Account | None, days: float = DAYS, now: float
 ) -> str:
     """A link that signs an existing account in, once. Raises InputError for an account above whoever makes it."""
-    if by is not None and RANK[account.role] > RANK[by.role]:
+    if by is not None and not _may_invite(by.role, account.role):
         raise InputError("only an admin may do that", where=account.name)
     return _made(connection, {"role": account.role, "for_account": account.id}, by, days, now)
 
@@ -127,7 +127,8 @@ def list_invitations(connection: Connection, project_id: int, *, now: float) -> 
         .order_by(invitations.c.id)
     )
     fields = ("id", "role", "pool", "note", "created_at", "expires_at")
-    return [{name: row[name] for name in fields} for row in connection.execute(query).mappings()]
+    rows = connection.execute(query).mappings().all()
+    return [{name: row[name] for name in fields} for row in rows if _maker_still_may(connection, row)]
 
 
 def revoke_invitation(connection: Connection, project_id: int, invitation_id: int, *, now: float) -> None:
@@ -151,9 +152,27 @@ def _valid(connection: Connection, token: str, now: float) -> Mapping[Any, Any]:
         invitations.c.expires_at > now,
     )
     row = connection.execute(query).mappings().one_or_none()
-    if row is None:
+    if row is None or not _maker_still_may(connection, row):
         raise _no_link()
     return row
+
+
+def _maker_still_may(connection: Connection, row: Mapping[Any, Any]) -> bool:
+    """Whether whoever made a link could make it now: else somebody who is let go keeps doors open for later."""
+    if row["created_by"] is None:  # whoever runs the server
+        return True
+    maker = account_of(connection, row["created_by"])
+    role = row["role"] if row["for_account"] is None else account_of(connection, row["for_account"]).role
+    if not maker.active or not _may_invite(maker.role, role):
+        return False
+    if row["project_id"] is None or maker.role == "admin":
+        return True
+    member = find_member(connection, row["project_id"], maker.id)
+    return member is not None and member.active
+
+
+def _may_invite(maker: RoleName, role: RoleName) -> bool:
+    return maker != "annotator" and RANK[role] <= RANK[maker]
 
 
 def _no_link() -> InputError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,18 @@ if TYPE_CHECKING:
 
 SHORTEST, LONGEST = 12, 1024
 
+AT_ONCE = 4
+"""So many passwords are compared at one time, each in 64 MiB: a crowd at the door waits, and memory stays bounded."""
+
+_turn = threading.BoundedSemaphore(AT_ONCE)
+
 
 def hash_password(password: str) -> str:
     """The hash to store. Raises InputError for a password that is too short or too long."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise InputError(f"a password has {SHORTEST} to {LONGEST} characters", where="field 'password'")
-    return _hasher().hash(password)
+    with _turn:
+        return _hasher().hash(password)
 
 
 def verify_password(stored: str | None, password: str) -> bool:
@@ -26,15 +33,19 @@ def verify_password(stored: str | None, password: str) -> bool:
 
     if len(password) > LONGEST:
         password = ""
-    try:
-        return _hasher().verify(stored or _nobody(), password) and stored is not None
-    except (VerificationError, InvalidHashError):
-        return False
+    with _turn:
+        try:
+            return _hasher().verify(stored or _nobody(), password) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
 
 
-def needs_rehash(stored: str) -> bool:
-    """Whether a hash was made with weaker settings than today's."""
-    return _hasher().check_needs_rehash(stored)
+def renewed(stored: str, password: str) -> str | None:
+    """A new hash of a password that was right, where the stored one was made with other settings than today's."""
+    if not _hasher().check_needs_rehash(stored):
+        return None
+    with _turn:
+        return _hasher().hash(password)
 
 
 @lru_cache(maxsize=1)
